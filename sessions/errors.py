@@ -1,0 +1,153 @@
+"""Every error Berth raises on purpose.
+
+    BerthError
+    ├── InvalidInputError            the caller sent something that cannot be done (400)
+    ├── NotFoundError                no such thing, or not yours (404)
+    ├── ConflictError                the thing is in another state than the caller thinks (409)
+    ├── LeaseLostError               another runner writes this session now
+    ├── SandboxError
+    │   ├── SandboxUnavailableError  nothing can be asked of the sandbox at the moment (503)
+    │   │   ├── EngineUnavailableError   the Docker engine does not answer
+    │   │   └── ContainerLostError       the container is gone
+    │   ├── ImageNotFoundError       the engine has no such image
+    │   ├── ProtocolError            the guest broke the protocol; its channel is closed
+    │   └── FileAccessError          (an OSError as well)
+    │       ├── EntryNotFoundError       FileNotFoundError
+    │       ├── EntryExistsError         FileExistsError
+    │       ├── OutsideWorkspaceError    PermissionError: a path or symlink leads out
+    │       ├── WrongEntryKindError      a folder where a file is needed, or the reverse
+    │       └── DiskFullError            no space left for the write
+    └── ProviderError                the model could not answer; `hint` says what a person can do
+        ├── ModelNotReadyError       the model is still being downloaded or loaded
+        ├── AuthenticationFailedError
+        ├── ModelRefusedError        unknown model, or not allowed for this key
+        ├── ContextOverflowError     the conversation no longer fits the model
+        ├── QuotaExceededError       the account behind the key has nothing left
+        └── ProviderUnavailableError rate limits, 5xx or no connection, after all retries
+
+Each class carries a stable `code`. HTML, websocket and JSON are rendered from it at the edges.
+"""
+
+
+class BerthError(Exception):
+    """Base of all errors with a sentence a person can read and a stable code."""
+
+    code = "error"
+    status = 500
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+
+
+class InvalidInputError(BerthError, ValueError):
+    code = "invalid_input"
+    status = 400
+
+
+class NotFoundError(BerthError, LookupError):
+    code = "not_found"
+    status = 404
+
+
+class ConflictError(BerthError):
+    code = "conflict"
+    status = 409
+
+
+class LeaseLostError(BerthError):
+    code = "lease_lost"
+    status = 409
+
+
+class SandboxError(BerthError):
+    code = "sandbox_error"
+    status = 502
+
+
+class SandboxUnavailableError(SandboxError):
+    code = "sandbox_unavailable"
+    status = 503
+
+
+class EngineUnavailableError(SandboxUnavailableError, ConnectionError):
+    code = "engine_unavailable"
+
+
+class ContainerLostError(SandboxUnavailableError):
+    code = "container_lost"
+
+
+class ImageNotFoundError(SandboxError):
+    code = "image_not_found"
+    status = 400
+
+
+class ProtocolError(SandboxError):
+    code = "protocol_error"
+
+
+class FileAccessError(SandboxError, OSError):
+    code = "file_error"
+    status = 400
+
+
+class EntryNotFoundError(FileAccessError, FileNotFoundError):
+    code = "entry_not_found"
+    status = 404
+
+
+class EntryExistsError(FileAccessError, FileExistsError):
+    code = "entry_exists"
+    status = 409
+
+
+class OutsideWorkspaceError(FileAccessError, PermissionError):
+    code = "outside_workspace"
+    status = 403
+
+
+class WrongEntryKindError(FileAccessError):
+    code = "wrong_entry_kind"
+
+
+class DiskFullError(FileAccessError):
+    code = "disk_full"
+    status = 507
+
+
+class ProviderError(BerthError):
+    """The model could not answer. `hint` is one sentence on what to do about it."""
+
+    code = "provider_error"
+    status = 502
+
+    def __init__(self, message: str, *, hint: str = "", param: str | None = None) -> None:
+        super().__init__(message, param=param)
+        self.hint = hint
+
+
+class ModelNotReadyError(ProviderError):
+    code = "model_not_ready"
+    status = 503
+
+
+class AuthenticationFailedError(ProviderError):
+    code = "authentication_failed"
+
+
+class ModelRefusedError(ProviderError):
+    code = "model_refused"
+
+
+class ContextOverflowError(ProviderError):
+    code = "context_overflow"
+
+
+class QuotaExceededError(ProviderError):
+    code = "quota_exceeded"
+
+
+class ProviderUnavailableError(ProviderError):
+    code = "provider_unavailable"

@@ -1,0 +1,166 @@
+"""What the agent asks of a model: conversation items and tools in, typed deltas out.
+
+Items are provider-neutral and JSON-serialisable, so that a conversation can be rebuilt from the
+log. A provider that needs more than they hold (encrypted reasoning, its own ids) keeps it in `raw`.
+"""
+
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class UserMessage:
+    type: ClassVar[str] = "user_message"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssistantMessage:
+    type: ClassVar[str] = "assistant_message"
+    text: str
+    raw: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    type: ClassVar[str] = "reasoning"
+    text: str
+    raw: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """`arguments` is what the tool of that name takes (agent/tools/)."""
+
+    type: ClassVar[str] = "tool_call"
+    tool_call_id: str
+    name: str
+    arguments: dict[str, Any]
+    raw: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """One command as the model sees it: text, already cut to head and tail."""
+
+    command: str
+    stdout: str
+    stderr: str
+    ending: dict[str, Any]
+    """events.types.Ending as JSON."""
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultItem:
+    """`commands` for tools that ran commands; `text` for what else there is to say (errors)."""
+
+    type: ClassVar[str] = "tool_result"
+    tool_call_id: str
+    name: str
+    commands: list[CommandResult] = field(default_factory=list)
+    text: str = ""
+    max_output_length: int | None = None
+
+
+Item: TypeAlias = UserMessage | AssistantMessage | Reasoning | ToolCall | ToolResultItem
+_ITEM_TYPES: dict[str, Any] = {
+    cls.type: cls for cls in (UserMessage, AssistantMessage, Reasoning, ToolCall, ToolResultItem)
+}
+
+
+def item_to_json(item: Item) -> dict[str, Any]:
+    return {"type": item.type, **dataclasses.asdict(item)}
+
+
+def item_from_json(value: dict[str, Any]) -> Item:
+    """The inverse of `item_to_json`. Raises KeyError or TypeError for anything else."""
+    fields = {k: v for k, v in value.items() if k != "type"}
+    if value["type"] == ToolResultItem.type:
+        fields["commands"] = [CommandResult(**c) for c in fields.get("commands", [])]
+    item: Item = _ITEM_TYPES[value["type"]](**fields)
+    return item
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """`parameters` is a JSON schema. `shell` is special: providers may map it to their own."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    instructions: str
+    items: Sequence[Item]
+    tools: Sequence[ToolSpec]
+
+
+# Deltas, in the order they arrive: any number of text and reasoning pieces and retries, then the
+# whole items, then one Finished.
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """The provider waits and asks again. What was streamed before in this step is void."""
+
+    attempt: int
+    wait_s: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDone:
+    item: AssistantMessage | Reasoning | ToolCall
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """`note` ends the turn with a sentence for the person when the provider wants it ended."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    stop_reason: Literal["end", "tool_calls", "length", "content_filter", "repeated"] = "end"
+    note: str = ""
+
+
+Delta: TypeAlias = TextDelta | ReasoningDelta | Retrying | ItemDone | Finished
+
+
+class Provider(Protocol):
+    """A model that can be asked. Closing the iterator cancels the request.
+
+    Raises, from the iterator: the ProviderError family, and nothing else on purpose.
+    """
+
+    kind: str
+    """`openai_responses`, `openai_chat`, `local` or `scripted`."""
+    model: str
+    is_tool_markdown: bool
+    """True when the model is driven in Markdown and never sees tool schemas."""
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Delta]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """Whether a provider can be asked now, for the dashboard. Sizes in bytes."""
+
+    state: Literal["ready", "downloading", "verifying", "loading", "failed"]
+    done_bytes: int = 0
+    total_bytes: int = 0
+    message: str = ""

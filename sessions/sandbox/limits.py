@@ -1,0 +1,36 @@
+"""What a session's container and commands may use, as one frozen value."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Enforced by the engine (memory, cpus, pids), the guest (command time) and the runner."""
+
+    memory_bytes: int = 1 * GIB
+    cpus: float = 1.0
+    pids: int = 512
+    command_timeout_s: float = 120.0
+    """Wall time of one command; the model may ask for less, never for more."""
+    session_time_s: float = 8 * 3600.0
+    """Life of a container from its start; its workspace outlives it."""
+    max_output_bytes: int = 64 * MIB
+    """Stored output per call; past it the middle is dropped and counted."""
+    max_steps: int = 50
+    """Model requests per turn."""
+    max_tokens: int = 2_000_000
+    """Input and output tokens per turn, together."""
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Limits":
+        """Read what `to_json` wrote; keys of other versions are left out."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        return cls(**{k: v for k, v in value.items() if k in known})
