@@ -1,0 +1,203 @@
+"""Sessions, their turns and their log; keys and links that let people in."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+
+class SessionStatus(models.TextChoices):
+    STARTING = "starting"
+    IDLE = "idle"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class ContainerState(models.TextChoices):
+    """The words of the Agents API."""
+
+    PENDING = "pending"
+    READY = "ready"
+    CONNECTED = "connected"
+    DISCONNECTED = "disconnected"
+    SUSPENDED = "suspended"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+
+class TurnStatus(models.TextChoices):
+    QUEUED = "queued"
+    RUNNING = "running"
+    ENDED = "ended"
+    REMOVED = "removed"
+
+
+TURN_TRANSITIONS: dict[str, frozenset[str]] = {
+    TurnStatus.QUEUED: frozenset({TurnStatus.RUNNING, TurnStatus.REMOVED}),
+    TurnStatus.RUNNING: frozenset({TurnStatus.ENDED}),
+    TurnStatus.ENDED: frozenset(),
+    TurnStatus.REMOVED: frozenset(),
+}
+
+
+class Session(models.Model):
+    """One user's container and its history."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="agent_sessions"
+    )
+    title = models.CharField(max_length=200)
+    status = models.CharField(
+        max_length=16, choices=SessionStatus.choices, default=SessionStatus.STARTING
+    )
+    is_tour = models.BooleanField(default=False)
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=200)
+    image = models.CharField(max_length=300)
+    limits = models.JSONField(default=dict)
+    """sandbox.limits.Limits as JSON."""
+
+    container_id = models.CharField(max_length=64, blank=True, default="")
+    container_state = models.CharField(
+        max_length=16, choices=ContainerState.choices, default=ContainerState.PENDING
+    )
+    container_started_at = models.DateTimeField(null=True, blank=True)
+
+    last_seq = models.BigIntegerField(default=0)
+    """Number of the newest event; advanced in the transaction that stores it."""
+    last_line = models.CharField(max_length=300, blank=True, default="")
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+
+    lease_owner = models.CharField(max_length=64, blank=True, default="")
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(default=timezone.now)
+    deletion_requested_at = models.DateTimeField(null=True, blank=True)
+    """Set when a person deletes the session; the supervisor then reclaims all it owns."""
+
+    class Meta:
+        ordering = ["-updated_at"]
+        indexes = [models.Index(fields=["owner", "-updated_at"])]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def workspace_volume(self) -> str:
+        return f"berth-ws-{self.id}"
+
+
+class Turn(models.Model):
+    """One message of the user, to the end of the agent's work on it."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="turns")
+    number = models.PositiveIntegerField()
+    """Counts from 1 in its session."""
+    text = models.TextField()
+    status = models.CharField(max_length=16, choices=TurnStatus.choices, default=TurnStatus.QUEUED)
+    end_reason = models.CharField(max_length=16, blank=True, default="")
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["session", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["session", "number"], name="turn_number_once"),
+            models.UniqueConstraint(
+                fields=["session"],
+                condition=models.Q(status=TurnStatus.RUNNING),
+                name="one_running_turn_per_session",
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} #{self.number}"
+
+
+class Upload(models.Model):
+    """A file that came with a message and waits to be copied into the workspace."""
+
+    turn = models.ForeignKey(Turn, on_delete=models.CASCADE, related_name="uploads")
+    name = models.CharField(max_length=1024)
+    """Workspace path, percent-encoded bytes (workspace/paths.py)."""
+    stored_path = models.CharField(max_length=1024)
+    """File on the host below VAR_DIR/uploads; removed once it is in the workspace."""
+    size = models.BigIntegerField()
+    delivered_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Event(models.Model):
+    """One entry of a session's log. Only events/log.py touches this table."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="events")
+    seq = models.BigIntegerField()
+    type = models.CharField(max_length=32)
+    payload = models.JSONField()
+    data = models.BinaryField(default=bytes)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["session", "seq"], name="event_seq_once"),
+            models.CheckConstraint(condition=models.Q(seq__gte=1), name="event_seq_from_one"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.seq} {self.type}"
+
+
+class ApiKey(models.Model):
+    """A key for programs. Only its hash is kept."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys"
+    )
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=16)
+    """First characters of the key, to recognise it by."""
+    key_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class SignInLink(models.Model):
+    """A link that signs its user in once. Only the token's hash is kept."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="sign_in_links"
+    )
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.user_id} until {self.expires_at:%Y-%m-%d %H:%M}"
+
+
+class Reclaimed(models.Model):
+    """Something of the engine's that no session owned and that was removed."""
+
+    kind = models.CharField(max_length=16)
+    """`container` or `volume`."""
+    name = models.CharField(max_length=200)
+    reason = models.CharField(max_length=200)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"

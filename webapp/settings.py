@@ -1,0 +1,228 @@
+"""Settings, all from the environment. docs/operating.md lists every variable."""
+
+import secrets
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from webapp.env import env_bool, env_float, env_int, env_list, env_secret, env_str
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = Path(env_str("BERTH_VAR_DIR", str(BASE_DIR / "var")))
+VAR_DIR.mkdir(parents=True, exist_ok=True)
+
+
+def _kept_secret(name: str) -> str:
+    """A random value made at the first start and kept in a file only its owner can read."""
+    path = VAR_DIR / name
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(50))
+    return path.read_text().strip()
+
+
+DEBUG = env_bool("BERTH_DEBUG", default=False)
+SECRET_KEY = env_secret("BERTH_SECRET_KEY") or _kept_secret("secret_key")
+BIND = env_str("BIND", "127.0.0.1")
+PORT = env_int("PORT", 8000)
+BERTH_INSTALLATION_ID = env_str("BERTH_INSTALLATION_ID") or _kept_secret("installation_id")[:12]
+
+# Host names the app answers to. `BERTH_URL` is where browsers reach it, for example behind a proxy.
+_public_host = BIND if BIND not in {"0.0.0.0", "::"} else "localhost"  # noqa: S104
+BERTH_URL = env_str("BERTH_URL", f"http://{_public_host}:{PORT}")
+_url = urlsplit(BERTH_URL)
+if _url.scheme not in {"http", "https"} or not _url.hostname:
+    raise ImproperlyConfigured(f"BERTH_URL must be an http(s) address, not {BERTH_URL!r}.")
+ALLOWED_HOSTS = env_list("BERTH_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _url.hostname])
+CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_url.netloc}"]
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "servestatic.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "csp",
+    "django_htmx",
+    "template_partials",
+    "sessions.apps.SessionsConfig",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "sessions.web.middleware.ErrorPagesMiddleware",
+]
+
+ROOT_URLCONF = "webapp.urls"
+ASGI_APPLICATION = "webapp.asgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    },
+]
+
+
+def _database(url: str) -> dict[str, object]:
+    """`postgres://user:password@host:port/name`, or a file path for SQLite."""
+    if url.startswith(("postgres://", "postgresql://")):
+        parts = urlsplit(url)
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": parts.path.lstrip("/"),
+            "USER": unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": parts.hostname or "",
+            "PORT": str(parts.port or ""),
+            "CONN_MAX_AGE": 60,
+        }
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": url,
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+        # A file, because runner, views and consumers use it from several threads.
+        "TEST": {"NAME": str(VAR_DIR / "test.sqlite3")},
+    }
+
+
+DATABASES = {"default": _database(env_secret("DATABASE_URL") or str(VAR_DIR / "db.sqlite3"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = env_secret("REDIS_URL")
+CHANNEL_LAYERS = {
+    "default": (
+        {
+            "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+            "CONFIG": {"hosts": [REDIS_URL]},
+        }
+        if REDIS_URL
+        else {"BACKEND": "channels.layers.InMemoryChannelLayer"}
+    )
+}
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "dashboard"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if DEBUG
+            else "servestatic.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+
+# Security. HTTPS-only cookies follow BERTH_URL, so that plain http on loopback still signs in.
+_is_https = _url.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = False
+SECURE_HSTS_SECONDS = env_int("BERTH_HSTS_SECONDS", 3600 if _is_https else 0)
+if env_bool("BERTH_BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        # xterm.js positions its rows through style attributes and elements of its own.
+        "style-src": [SELF, "'unsafe-inline'"],
+        "img-src": [SELF, "data:", "blob:"],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FILES = 200
+FILE_UPLOAD_TEMP_DIR = str(VAR_DIR)
+
+# What Berth itself reads; sessions/runtime/config.py turns it into frozen values.
+BERTH_MODEL = env_str("BERTH_MODEL")
+BERTH_LOCAL_MODEL = env_str("BERTH_LOCAL_MODEL")
+BERTH_CACHE_DIR = env_str("BERTH_CACHE", str(Path.home() / ".cache" / "berth"))
+OPENAI_API_KEY = env_secret("OPENAI_API_KEY")
+OPENAI_BASE_URL = env_str("OPENAI_BASE_URL")
+BERTH_OPENAI_API = env_str("BERTH_OPENAI_API")
+BERTH_IMAGES = env_list("BERTH_IMAGES", [])
+BERTH_DEFAULT_IMAGE = env_str("BERTH_DEFAULT_IMAGE", "berth/sandbox")
+BERTH_GUEST_IMAGE = env_str("BERTH_GUEST_IMAGE", "berth/sandbox-slim")
+BERTH_AGENTS = env_bool("BERTH_AGENTS", default=True)
+BERTH_MAX_RUNNING_TURNS = env_int("BERTH_MAX_RUNNING_TURNS", 8)
+BERTH_MEMORY_MB = env_int("BERTH_MEMORY_MB", 1024)
+BERTH_CPUS = env_float("BERTH_CPUS", 1.0)
+BERTH_PIDS = env_int("BERTH_PIDS", 512)
+BERTH_COMMAND_TIMEOUT_S = env_float("BERTH_COMMAND_TIMEOUT_S", 120.0)
+BERTH_SESSION_HOURS = env_float("BERTH_SESSION_HOURS", 8.0)
+BERTH_MAX_OUTPUT_MB = env_int("BERTH_MAX_OUTPUT_MB", 64)
+BERTH_MAX_STEPS = env_int("BERTH_MAX_STEPS", 50)
+BERTH_SCRIPTED_DELAY_S = env_float("BERTH_SCRIPTED_DELAY_S", 0.02)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env_str("BERTH_LOG_LEVEL", "WARNING")},
+    "loggers": {
+        "sessions": {"level": env_str("BERTH_LOG_LEVEL", "INFO")},
+        # One line per request says nothing the access log of a proxy does not.
+        "django.channels.server": {"level": "ERROR"},
+        "daphne": {"level": "WARNING"},
+    },
+}
