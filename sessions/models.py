@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from typing_extensions import override
 
 
 class SessionStatus(models.TextChoices):
@@ -84,6 +85,7 @@ class Session(models.Model):
         ordering = ["-updated_at"]
         indexes = [models.Index(fields=["owner", "-updated_at"])]
 
+    @override
     def __str__(self) -> str:
         return self.title
 
@@ -118,6 +120,7 @@ class Turn(models.Model):
         ]
         indexes = [models.Index(fields=["status", "created_at"])]
 
+    @override
     def __str__(self) -> str:
         return f"{self.session_id} #{self.number}"
 
@@ -133,6 +136,7 @@ class Upload(models.Model):
     size = models.BigIntegerField()
     delivered_at = models.DateTimeField(null=True, blank=True)
 
+    @override
     def __str__(self) -> str:
         return self.name
 
@@ -153,6 +157,7 @@ class Event(models.Model):
             models.CheckConstraint(condition=models.Q(seq__gte=1), name="event_seq_from_one"),
         ]
 
+    @override
     def __str__(self) -> str:
         return f"{self.session_id} {self.seq} {self.type}"
 
@@ -171,6 +176,7 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    @override
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
@@ -186,6 +192,7 @@ class SignInLink(models.Model):
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
 
+    @override
     def __str__(self) -> str:
         return f"{self.user_id} until {self.expires_at:%Y-%m-%d %H:%M}"
 
@@ -199,5 +206,6 @@ class Reclaimed(models.Model):
     reason = models.CharField(max_length=200)
     created_at = models.DateTimeField(default=timezone.now)
 
+    @override
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"

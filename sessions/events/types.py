@@ -9,6 +9,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, TypeAlias
 
+from typing_extensions import override
+
 Stream: TypeAlias = Literal["stdout", "stderr", "pty"]
 EndingKind: TypeAlias = Literal[
     "exit", "signal", "timeout", "stopped", "oom", "disk_full", "container_lost"
@@ -211,14 +213,17 @@ class Output(EventBody):
     offset: int
     content: bytes = b""
 
+    @override
     def to_payload(self) -> dict[str, Any]:
         return {"call_id": self.call_id, "stream": self.stream, "offset": self.offset}
 
     @property
+    @override
     def data(self) -> bytes:
         return self.content
 
     @classmethod
+    @override
     def from_payload(cls, payload: dict[str, Any], data: bytes) -> "Output":
         return cls(**payload, content=data)
 
