@@ -1,0 +1,135 @@
+"""Ask the model once and record its answer while it comes."""
+
+import asyncio
+import uuid
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+
+from sessions.agent.limits import RepeatedItself
+from sessions.agent.stop import StopSignal
+from sessions.agent.tools.base import Recorder, ToolContext
+from sessions.events.types import (
+    MessageDelta,
+    MessageDone,
+    Notice,
+    ProviderRetry,
+    StepEnded,
+    StepStarted,
+)
+from sessions.providers.base import (
+    AssistantMessage,
+    Delta,
+    Finished,
+    Item,
+    ItemDone,
+    ModelRequest,
+    Provider,
+    Reasoning,
+    ReasoningDelta,
+    Retrying,
+    TextDelta,
+    item_to_json,
+)
+
+
+@dataclass(slots=True)
+class Reply:
+    """What the model said in one step."""
+
+    items: list[Item] = field(default_factory=list)
+    tokens: int = 0
+
+
+class _Listener:
+    """Turns the deltas of one request into events and, at the end, into a `Reply`."""
+
+    def __init__(self, recorder: Recorder, turn: int, step: int) -> None:
+        self._recorder = recorder
+        self._turn = turn
+        self._step = step
+        self._fresh()
+        self.finished: Finished | None = None
+
+    def _fresh(self) -> None:
+        self.items: list[Item] = []
+        self._ids = {"text": uuid.uuid4().hex, "reasoning": uuid.uuid4().hex}
+
+    async def take(self, delta: Delta) -> None:
+        match delta:
+            case TextDelta(text):
+                await self._recorder.record(MessageDelta(self._ids["text"], "text", text))
+            case ReasoningDelta(text):
+                await self._recorder.record(
+                    MessageDelta(self._ids["reasoning"], "reasoning", text)
+                )
+            case Retrying(attempt, wait_s, reason):
+                self._fresh()
+                await self._recorder.record(
+                    ProviderRetry(attempt, wait_s, reason), StepStarted(self._turn, self._step)
+                )
+            case ItemDone(item):
+                self.items.append(item)
+                await self._done(item)
+            case Finished():
+                self.finished = delta
+
+    async def _done(self, item: Item) -> None:
+        match item:
+            case AssistantMessage(text) if text:
+                await self._recorder.record(MessageDone(self._ids["text"], "text", text))
+                self._ids["text"] = uuid.uuid4().hex
+            case Reasoning(text) if text:
+                await self._recorder.record(MessageDone(self._ids["reasoning"], "reasoning", text))
+                self._ids["reasoning"] = uuid.uuid4().hex
+
+
+async def ask(
+    provider: Provider, request: ModelRequest, context: ToolContext, *, turn: int, step: int
+) -> Reply:
+    """Raises: the TurnEnd that `context.stop` was set with, RepeatedItself, ProviderError."""
+    recorder = context.recorder
+    await recorder.record(StepStarted(turn, step))
+    listener = _Listener(recorder, turn, step)
+    await _listen_until_stopped(provider, request, listener, context.stop)
+    finished = listener.finished or Finished()
+    await recorder.record(
+        StepEnded(
+            turn=turn,
+            step=step,
+            items=[item_to_json(item) for item in listener.items],
+            input_tokens=finished.input_tokens,
+            output_tokens=finished.output_tokens,
+        )
+    )
+    if finished.stop_reason == "repeated":
+        raise RepeatedItself(finished.note or "The model repeated itself.")
+    if finished.stop_reason in {"length", "content_filter"} or finished.note:
+        note = finished.note or f"The model's answer was cut ({finished.stop_reason})."
+        await recorder.record(Notice("warning", note, code=finished.stop_reason))
+    return Reply(listener.items, finished.input_tokens + finished.output_tokens)
+
+
+async def _listen_until_stopped(
+    provider: Provider, request: ModelRequest, listener: _Listener, stop: StopSignal
+) -> None:
+    async def listen() -> None:
+        stream = provider.stream(request)
+        async with aclosing(stream):  # type: ignore[type-var]  # every provider is a generator
+            async for delta in stream:
+                await listener.take(delta)
+
+    listening = asyncio.create_task(listen())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if listening.done():
+            await listening
+            return
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
+        stop.check()
+    finally:
+        listening.cancel()
+        stopping.cancel()
+        await asyncio.gather(listening, stopping, return_exceptions=True)

@@ -1,0 +1,53 @@
+"""What a tool is, and what it may use while it runs."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from sessions.agent.stop import StopSignal
+from sessions.events.types import EventBody
+from sessions.providers.base import ToolCall, ToolResultItem, ToolSpec
+from sessions.sandbox.base import Sandbox
+from sessions.sandbox.limits import Limits
+
+
+class ToolError(Exception):
+    """The model asked for something that cannot be done; the sentence goes back to it."""
+
+
+class Recorder(Protocol):
+    """The way into the session's log. Events are stored in the order they are recorded."""
+
+    async def record(self, *bodies: EventBody) -> None:
+        """Waits while too much is on its way; the events are stored shortly after."""
+        ...
+
+    async def flush(self) -> None:
+        """Returns once everything recorded so far is stored."""
+        ...
+
+
+Connect: TypeAlias = Callable[[], Awaitable[Sandbox]]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolContext:
+    recorder: Recorder
+    connect: Connect
+    """A sandbox with a live container, made when there is none yet. Raises: SandboxError."""
+    reconnect: Connect
+    """The same container again after its channel broke. Raises: ContainerLostError when that
+    container is gone, SandboxUnavailableError when the engine does not answer."""
+    shell: Callable[[], Awaitable[str]]
+    """Path of the best shell the image has."""
+    limits: Limits
+    stop: StopSignal
+
+
+class Tool(Protocol):
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    async def run(self, call: ToolCall, context: ToolContext) -> ToolResultItem:
+        """Raises: ToolError; SandboxUnavailableError when the sandbox cannot be had at all."""
+        ...

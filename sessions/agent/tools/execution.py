@@ -1,0 +1,183 @@
+"""Run one command of a tool call from its first byte to its ending, whatever breaks between."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sessions.agent.output import CappedOutput, HeadTail
+from sessions.agent.stop import StopSignal
+from sessions.agent.tools.base import ToolContext
+from sessions.errors import ContainerLostError, ImageNotFoundError, SandboxUnavailableError
+from sessions.events.types import CallEnded, CallStarted, Ending, Output, Stream
+from sessions.providers.base import CommandResult
+from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest, Sandbox
+from sessions.sandbox.limits import MIB
+
+logger = logging.getLogger(__name__)
+
+MODEL_OUTPUT_BYTES = 12_000
+"""Of each stream of a command, when the model sets no limit itself."""
+ACK_EVERY_BYTES = 1 * MIB
+ATTACH_TRIES = 5
+ATTACH_WAIT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`call_id` names it in the log and to the guest: the same id never runs twice."""
+
+    call_id: str
+    tool_call_id: str
+    index: int
+    tool: str
+    text: str
+    timeout_s: float
+    max_output_length: int | None = None
+    writes: str = ""
+
+
+class _Progress:
+    """How far the output of one command has come."""
+
+    def __init__(self, command: Command, max_output_bytes: int) -> None:
+        limit = command.max_output_length or MODEL_OUTPUT_BYTES
+        self.kept: dict[Stream, HeadTail] = {"stdout": HeadTail(limit), "stderr": HeadTail(limit)}
+        self.capped = CappedOutput(command.call_id, max_output_bytes)
+        self.unacked = 0
+
+    def offset(self, stream: Stream) -> int:
+        return self.kept[stream].total
+
+    def add(self, piece: ExecOutput) -> Output | None:
+        self.kept[piece.stream].add(piece.data)
+        self.unacked += len(piece.data)
+        return self.capped.add(piece)
+
+
+async def run_command(command: Command, context: ToolContext) -> CommandResult:
+    """Run it, record it, and say how it ended. Raises: SandboxUnavailableError, ImageNotFoundError
+    when there was no container to run it in."""
+    started_at = time.monotonic()
+    await context.recorder.record(
+        CallStarted(
+            call_id=command.call_id,
+            tool_call_id=command.tool_call_id,
+            index=command.index,
+            tool=command.tool,
+            command=command.text,
+            timeout_s=command.timeout_s,
+            writes=command.writes,
+        )
+    )
+    progress = _Progress(command, context.limits.max_output_bytes)
+    try:
+        end = await _follow(command, context, progress)
+    except (SandboxUnavailableError, ImageNotFoundError):
+        await _record_end(command, context, progress, _lost(started_at, progress))
+        raise
+    await _record_end(command, context, progress, end or _lost(started_at, progress))
+    return _result(command, progress, end or _lost(started_at, progress))
+
+
+def _lost(started_at: float, progress: _Progress) -> ExecEnded:
+    return ExecEnded(
+        ending=Ending("container_lost"),
+        duration_ms=int((time.monotonic() - started_at) * 1000),
+        stdout_bytes=progress.offset("stdout"),
+        stderr_bytes=progress.offset("stderr"),
+    )
+
+
+async def _follow(command: Command, context: ToolContext, progress: _Progress) -> ExecEnded | None:
+    """To the end over as many channels as it takes; None when the container is gone."""
+    sandbox = await context.connect()
+    shell = await context.shell()
+    for attempt in range(ATTACH_TRIES + 1):
+        try:
+            if attempt:
+                sandbox = await context.reconnect()
+            return await _attach(command, context, progress, sandbox, shell)
+        except ContainerLostError:
+            return None
+        except SandboxUnavailableError as error:
+            if attempt == ATTACH_TRIES:
+                raise
+            logger.warning("call %s: %s; attaching again", command.call_id, error)
+            await asyncio.sleep(ATTACH_WAIT_S * 2**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def _attach(
+    command: Command, context: ToolContext, progress: _Progress, sandbox: Sandbox, shell: str
+) -> ExecEnded:
+    exec_ = await sandbox.exec(
+        ExecRequest(
+            exec_id=command.call_id,
+            argv=(shell, "-c", command.text),
+            timeout_s=command.timeout_s,
+            stdout_offset=progress.offset("stdout"),
+            stderr_offset=progress.offset("stderr"),
+        )
+    )
+    async with _stopped_by(context.stop, exec_):
+        async for piece in exec_:
+            if isinstance(piece, ExecEnded):
+                return piece
+            stored = progress.add(piece)
+            if stored is not None:
+                await context.recorder.record(stored)
+            if progress.unacked >= ACK_EVERY_BYTES:
+                await _ack(context, progress, exec_)
+    raise SandboxUnavailableError("The command's stream ended without its ending.")
+
+
+async def _ack(context: ToolContext, progress: _Progress, exec_: Exec) -> None:
+    await context.recorder.flush()
+    for stream in progress.kept:
+        await exec_.ack(stream, progress.offset(stream))
+    progress.unacked = 0
+
+
+@asynccontextmanager
+async def _stopped_by(stop: StopSignal, exec_: Exec) -> AsyncIterator[None]:
+    """Kill the command's process tree as soon as `stop` is set."""
+
+    async def watch() -> None:
+        await stop.wait()
+        await exec_.stop()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+
+
+async def _record_end(
+    command: Command, context: ToolContext, progress: _Progress, end: ExecEnded
+) -> None:
+    await context.recorder.record(
+        *progress.capped.finish(),
+        CallEnded(
+            call_id=command.call_id,
+            ending=end.ending.to_json(),
+            duration_ms=end.duration_ms,
+            stdout_bytes=end.stdout_bytes,
+            stderr_bytes=end.stderr_bytes,
+            log_path=end.log_path,
+        ),
+    )
+
+
+def _result(command: Command, progress: _Progress, end: ExecEnded) -> CommandResult:
+    return CommandResult(
+        command=command.text,
+        stdout=progress.kept["stdout"].text(end.log_path),
+        stderr=progress.kept["stderr"].text(end.log_path),
+        ending=end.ending.to_json(),
+        duration_ms=end.duration_ms,
+    )
