@@ -1,0 +1,112 @@
+"""Read a person's message as a script: prose to say, blocks to run, `---` between steps."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage
+from sessions.providers.fences import Block, split
+from sessions.providers.markdown import tool_arguments
+
+STEP_SEPARATOR = "---"
+MAX_COMMANDS_PER_CALL = 16
+MAX_SAID_CHARACTERS = 4000
+"""What of a step's prose is said back; a message can be a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptStep:
+    """`calls` are names and arguments of tools, all started together after `text` was said."""
+
+    text: str
+    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """`closing` is said after the last step, before the exit codes."""
+
+    steps: tuple[ScriptStep, ...]
+    closing: str = ""
+
+
+def parse_script(text: str) -> Script:
+    steps: list[ScriptStep] = []
+    prose: list[str] = []
+    commands: list[str] = []
+    files: list[tuple[str, dict[str, Any]]] = []
+
+    def end_step() -> None:
+        # Prose without a block goes on into the next step, so that every step has calls.
+        if commands or files:
+            steps.append(ScriptStep(_said(prose), (*_shell_calls(commands), *files)))
+            prose.clear()
+            commands.clear()
+            files.clear()
+
+    for part in split(text):
+        if isinstance(part, str):
+            if part.strip() == STEP_SEPARATOR:
+                end_step()
+            else:
+                prose.append(part)
+            continue
+        match tool_arguments(part):
+            case ("shell", {"commands": [str() as command]}):
+                commands.append(command)
+            case (str() as name, dict() as arguments):
+                files.append((name, arguments))
+            case _:
+                prose.append(_shown(part))
+    end_step()
+    return Script(tuple(steps), closing=_said(prose))
+
+
+def _said(lines: Iterable[str]) -> str:
+    text = "\n".join(lines).strip()
+    if len(text) > MAX_SAID_CHARACTERS:
+        return text[:MAX_SAID_CHARACTERS] + " …"
+    return text
+
+
+def _shown(block: Block) -> str:
+    return f"```{block.info}\n{block.content}```"
+
+
+def _shell_calls(commands: Sequence[str]) -> Iterable[tuple[str, dict[str, Any]]]:
+    rest = iter(commands)
+    while batch := list(islice(rest, MAX_COMMANDS_PER_CALL)):
+        yield "shell", {"commands": batch}
+
+
+def since_user(items: Sequence[Item]) -> tuple[str, Sequence[Item]]:
+    """The latest user message and what followed it."""
+    for index in range(len(items) - 1, -1, -1):
+        item = items[index]
+        if isinstance(item, UserMessage):
+            return item.text, items[index + 1 :]
+    return "", items
+
+
+def next_step(script: Script, since: Sequence[Item]) -> ScriptStep | None:
+    """The first step of which not all calls were made yet; None after the last."""
+    made = sum(isinstance(item, ToolCall) for item in since)
+    for step in script.steps:
+        if made < len(step.calls):
+            return step
+        made -= len(step.calls)
+    return None
+
+
+def exit_codes(since: Sequence[Item]) -> list[str]:
+    """How each command ended: its exit code, or the kind of its ending."""
+    codes: list[str] = []
+    for item in since:
+        if isinstance(item, ToolResultItem):
+            if not item.commands:
+                codes.append("error")
+            for command in item.commands:
+                ending = command.ending
+                codes.append(str(ending.get("exit_code", ending.get("kind", "unknown"))))
+    return codes
