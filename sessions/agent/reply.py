@@ -1,6 +1,8 @@
 """Ask the model once and record its answer while it comes."""
 
 import asyncio
+import dataclasses
+import re
 import uuid
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -28,8 +30,11 @@ from sessions.providers.base import (
     ReasoningDelta,
     Retrying,
     TextDelta,
+    ToolCall,
     item_to_json,
 )
+
+PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(slots=True)
@@ -43,8 +48,9 @@ class Reply:
 class _Listener:
     """Turns the deltas of one request into events and, at the end, into a `Reply`."""
 
-    def __init__(self, recorder: Recorder, turn: int, step: int) -> None:
+    def __init__(self, recorder: Recorder, turn: int, step: int, used_ids: set[str]) -> None:
         self._recorder = recorder
+        self._used_ids = used_ids
         self._turn = turn
         self._step = step
         self._fresh()
@@ -67,6 +73,8 @@ class _Listener:
                 await self._recorder.record(
                     ProviderRetry(attempt, wait_s, reason), StepStarted(self._turn, self._step)
                 )
+            case ItemDone(ToolCall() as call):
+                self.items.append(_with_own_id(call, self._used_ids))
             case ItemDone(item):
                 self.items.append(item)
                 await self._done(item)
@@ -83,13 +91,22 @@ class _Listener:
                 self._ids["reasoning"] = uuid.uuid4().hex
 
 
+def _with_own_id(call: ToolCall, used_ids: set[str]) -> ToolCall:
+    """Ids name commands for the life of a session; some endpoints count from 0 each time."""
+    if not PLAIN_ID.fullmatch(call.tool_call_id) or call.tool_call_id in used_ids:
+        call = dataclasses.replace(call, tool_call_id=f"call_{uuid.uuid4().hex}", raw=None)
+    used_ids.add(call.tool_call_id)
+    return call
+
+
 async def ask(
     provider: Provider, request: ModelRequest, context: ToolContext, *, turn: int, step: int
 ) -> Reply:
     """Raises: the TurnEnd that `context.stop` was set with, RepeatedItself, ProviderError."""
     recorder = context.recorder
     await recorder.record(StepStarted(turn, step))
-    listener = _Listener(recorder, turn, step)
+    used_ids = {item.tool_call_id for item in request.items if isinstance(item, ToolCall)}
+    listener = _Listener(recorder, turn, step, used_ids)
     await _listen_until_stopped(provider, request, listener, context.stop)
     finished = listener.finished or Finished()
     await recorder.record(

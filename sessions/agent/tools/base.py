@@ -38,7 +38,7 @@ class ToolContext:
     reconnect: Connect
     """The same container again after its channel broke. Raises: ContainerLostError when that
     container is gone, SandboxUnavailableError when the engine does not answer."""
-    shell: Callable[[], Awaitable[str]]
+    find_shell: Callable[[], Awaitable[str]]
     """Path of the best shell the image has."""
     limits: Limits
     stop: StopSignal

@@ -94,7 +94,7 @@ def _lost(started_at: float, progress: _Progress) -> ExecEnded:
 async def _follow(command: Command, context: ToolContext, progress: _Progress) -> ExecEnded | None:
     """To the end over as many channels as it takes; None when the container is gone."""
     sandbox = await context.connect()
-    shell = await context.shell()
+    shell = await context.find_shell()
     for attempt in range(ATTACH_TRIES + 1):
         try:
             if attempt:

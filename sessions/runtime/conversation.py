@@ -1,0 +1,68 @@
+"""Rebuild a session's conversation, and where a turn stands in it, from the log."""
+
+import uuid
+from urllib.parse import unquote
+
+from sessions.agent.loop import TurnState
+from sessions.events import log
+from sessions.events.types import (
+    StepEnded,
+    StoredEvent,
+    ToolResult,
+    TurnEnded,
+    TurnQueued,
+    TurnStarted,
+)
+from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage, item_from_json
+
+_TYPES = ("turn.queued", "turn.started", "turn.ended", "step.ended", "tool.result")
+
+
+async def turn_state(session_id: uuid.UUID, turn: int) -> TurnState:
+    """Everything said up to now, with the steps and tokens of turn number `turn`."""
+    events: list[StoredEvent] = []
+    after = 0
+    while batch := await log.read(session_id, after=after, types=_TYPES):
+        events += batch
+        after = batch[-1].seq
+    return _replay(events, turn)
+
+
+def _replay(events: list[StoredEvent], turn: int) -> TurnState:
+    messages: dict[int, str] = {}
+    items: list[Item] = []
+    step = tokens = 0
+    for event in events:
+        match event.body:
+            case TurnQueued(number, text, files):
+                messages[number] = user_text(text, files)
+            case TurnStarted(number):
+                items.append(UserMessage(messages.get(number, "")))
+            case TurnEnded():
+                items += _closed(items)
+            case StepEnded() as ended:
+                items += [item_from_json(item) for item in ended.items]
+                if ended.turn == turn:
+                    step = ended.step
+                    tokens += ended.input_tokens + ended.output_tokens
+            case ToolResult(_, item):
+                items.append(item_from_json(item))
+    return TurnState(turn=turn, items=items, step=step, tokens=tokens)
+
+
+def _closed(items: list[Item]) -> list[Item]:
+    """Results for calls an ended turn left open: endpoints refuse a call without one."""
+    done = {item.tool_call_id for item in items if isinstance(item, ToolResultItem)}
+    return [
+        ToolResultItem(item.tool_call_id, item.name, text="Stopped before it ended.")
+        for item in items
+        if isinstance(item, ToolCall) and item.tool_call_id not in done
+    ]
+
+
+def user_text(text: str, files: list[str]) -> str:
+    """The message, with the names of the files that came with it."""
+    if not files:
+        return text
+    names = "\n".join(f"- /workspace/{unquote(name, errors='replace')}" for name in files)
+    return f"{text}\n\nFiles uploaded with this message:\n{names}"

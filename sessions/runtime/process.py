@@ -1,0 +1,146 @@
+"""What one process of Berth holds: its sandboxes, its models, and how it is doing."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from channels.db import database_sync_to_async
+from django.db import Error as DatabaseError
+from django.db import connection
+
+from sessions.errors import BerthError, ModelRefusedError
+from sessions.providers.base import ModelStatus, Provider
+from sessions.runtime.sandboxes import Sandboxes
+from sessions.sandbox.limits import Limits
+
+HEALTH_TIMEOUT_S = 3.0
+SUPERVISOR_SILENCE_S = 30.0
+"""The supervisor makes a pass every second; this long without one is a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """A model a session can be created with. `note` says what to expect of it."""
+
+    provider: str
+    model: str
+    label: str
+    note: str = ""
+
+
+class Models(Protocol):
+    """The models of this installation."""
+
+    def choices(self) -> Sequence[ModelChoice]:
+        """The default first; the scripted one is always among them."""
+        ...
+
+    def provider(self, kind: str, model: str) -> Provider:
+        """Raises: ModelRefusedError when this installation has no such model."""
+        ...
+
+    def status(self) -> ModelStatus | None:
+        """Of the embedded model; None where another endpoint is configured."""
+        ...
+
+    async def start(self) -> None:
+        """Begin to download and load the embedded model, in the background."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    default_image: str
+    limits_default: Limits
+    limits_max: Limits
+
+
+class Runtime:
+    """Built once per process by wiring.py; tests build their own."""
+
+    def __init__(self, *, sandboxes: Sandboxes, models: Models, config: SandboxConfig) -> None:
+        self.sandboxes = sandboxes
+        self.models = models
+        self.config = config
+        self._supervisor_seen_at: float | None = None
+
+    @property
+    def limits_default(self) -> Limits:
+        return self.config.limits_default
+
+    @property
+    def limits_max(self) -> Limits:
+        return self.config.limits_max
+
+    def choices(self) -> Sequence[ModelChoice]:
+        return self.models.choices()
+
+    def default_choice(self) -> ModelChoice:
+        return self.models.choices()[0]
+
+    def choice(self, provider: str, model: str) -> ModelChoice:
+        """Raises: ModelRefusedError."""
+        for choice in self.models.choices():
+            if (choice.provider, choice.model) == (provider, model):
+                return choice
+        raise ModelRefusedError(f"There is no model {model!r} here.", param="choice")
+
+    def provider(self, kind: str, model: str) -> Provider:
+        return self.models.provider(kind, model)
+
+    def model_status(self) -> ModelStatus | None:
+        return self.models.status()
+
+    async def images(self) -> list[str]:
+        """Names of the images a session may use, the default first. Raises: SandboxError."""
+        names = [image.name for image in await self.sandboxes.backend.images()]
+        default = self.config.default_image
+        return sorted(names, key=lambda name: (name.removesuffix(":latest") != default, name))
+
+    def supervisor_seen(self) -> None:
+        self._supervisor_seen_at = time.monotonic()
+
+    async def health(self) -> dict[str, str]:
+        """`ok`, or what is wrong, for `database`, `docker` and `supervisor` (`off` where this
+        process runs none)."""
+        database, docker = await asyncio.gather(self._database(), self._docker())
+        return {"database": database, "docker": docker, "supervisor": self._supervisor()}
+
+    async def _database(self) -> str:
+        @database_sync_to_async
+        def ask() -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                await ask()
+        except TimeoutError:
+            return "does not answer"
+        except DatabaseError as error:
+            return type(error).__name__
+        return "ok"
+
+    async def _docker(self) -> str:
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT_S):
+                await self.sandboxes.backend.engine()
+        except TimeoutError:
+            return "does not answer"
+        except BerthError as error:
+            return error.message
+        return "ok"
+
+    def _supervisor(self) -> str:
+        if self._supervisor_seen_at is None:
+            return "off"
+        silence = time.monotonic() - self._supervisor_seen_at
+        return "ok" if silence < SUPERVISOR_SILENCE_S else f"silent for {silence:.0f} s"
+
+    async def aclose(self) -> None:
+        await self.sandboxes.aclose()
+        await self.models.aclose()

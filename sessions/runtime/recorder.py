@@ -1,0 +1,149 @@
+"""The one writer of a running turn: gathers events for a moment, then stores them in one go."""
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+
+from django.db.models import F
+
+from sessions.errors import LeaseLostError
+from sessions.events import bus, log
+from sessions.events.types import EventBody, MessageDelta, Output, StepEnded
+from sessions.models import Session
+from sessions.runtime.lastline import LastLine
+
+logger = logging.getLogger(__name__)
+
+GATHER_S = 0.02
+MAX_PIECE_BYTES = 64 * 1024
+MAX_PENDING_BYTES = 1024 * 1024
+SUMMARY_EVERY_S = 1.0
+
+
+class SessionRecorder:
+    """agent.tools.base.Recorder over a session's log, fenced by the runner's lease.
+
+    Pieces of one stream (or message) that follow each other within `GATHER_S` become one event of
+    at most 64 KiB. `record` waits while more than `MAX_PENDING_BYTES` are not stored yet.
+    """
+
+    def __init__(self, session: Session, lease: str) -> None:
+        self._session = session
+        self._lease = lease
+        self._pending: list[EventBody] = []
+        self._pending_bytes = 0
+        self._wake = asyncio.Event()
+        self._stored = asyncio.Condition()
+        self._recorded = 0
+        self._stored_count = 0
+        self._error: Exception | None = None
+        self._writer = asyncio.create_task(self._write_all())
+        self._last_line = LastLine()
+        self._summary_at = 0.0
+        self._written_at = 0.0
+
+    async def record(self, *bodies: EventBody) -> None:
+        """Raises: LeaseLostError, and what else kept earlier events from being stored."""
+        async with self._stored:
+            await self._stored.wait_for(
+                lambda: self._error is not None or self._pending_bytes < MAX_PENDING_BYTES
+            )
+        self._check()
+        for body in bodies:
+            self._add(body)
+            self._last_line.add(body)
+        self._recorded += len(bodies)
+        self._wake.set()
+
+    async def flush(self) -> None:
+        """Raises: as `record`."""
+        target = self._recorded
+        async with self._stored:
+            await self._stored.wait_for(
+                lambda: self._error is not None or self._stored_count >= target
+            )
+        self._check()
+
+    async def aclose(self) -> None:
+        """Store what is left, then stop. Raises: as `record`."""
+        try:
+            await self.flush()
+            await self._write_summary()
+        finally:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _add(self, body: EventBody) -> None:
+        last = self._pending[-1] if self._pending else None
+        self._pending_bytes += len(body.data)
+        if isinstance(body, Output) and isinstance(last, Output) and _continues(last, body):
+            self._pending[-1] = replace(last, content=last.content + body.content)
+        elif (
+            isinstance(body, MessageDelta)
+            and isinstance(last, MessageDelta)
+            and last.message_id == body.message_id
+        ):
+            self._pending[-1] = replace(last, text=last.text + body.text)
+        else:
+            self._pending.append(body)
+
+    async def _write_all(self) -> None:
+        while True:
+            await self._wake.wait()
+            # The first event after a pause is stored at once; a busy stream is gathered.
+            await asyncio.sleep(max(0.0, self._written_at + GATHER_S - time.monotonic()))
+            self._wake.clear()
+            self._written_at = time.monotonic()
+            batch, self._pending = self._pending, []
+            target, size = self._recorded, self._pending_bytes
+            try:
+                if batch:
+                    await log.append(self._session.id, batch, lease=self._lease)
+                    await bus.notify(bus.session_topic(self._session.id))
+                    await self._count_tokens(batch)
+                    await self._write_summary_sometimes()
+            except Exception as error:
+                if not isinstance(error, LeaseLostError):
+                    logger.exception("session %s: events were not stored", self._session.id)
+                self._error = error
+            async with self._stored:
+                self._stored_count = target
+                self._pending_bytes -= size
+                self._stored.notify_all()
+            if self._error is not None:
+                return
+
+    async def _count_tokens(self, batch: list[EventBody]) -> None:
+        for body in batch:
+            if isinstance(body, StepEnded):
+                await Session.objects.filter(id=self._session.id).aupdate(
+                    input_tokens=F("input_tokens") + body.input_tokens,
+                    output_tokens=F("output_tokens") + body.output_tokens,
+                )
+
+    async def _write_summary_sometimes(self) -> None:
+        if time.monotonic() - self._summary_at >= SUMMARY_EVERY_S:
+            await self._write_summary()
+
+    async def _write_summary(self) -> None:
+        """The last line of output, as the dashboard shows it."""
+        self._summary_at = time.monotonic()
+        text = self._last_line.take()
+        if text is not None:
+            await Session.objects.filter(id=self._session.id).aupdate(last_line=text)
+        await bus.notify(bus.owner_topic(self._session.owner_id))
+        await bus.notify(bus.STAFF_TOPIC)
+
+
+def _continues(last: Output, body: Output) -> bool:
+    return (
+        last.call_id == body.call_id
+        and last.stream == body.stream
+        and last.offset + len(last.content) == body.offset
+        and len(last.content) + len(body.content) <= MAX_PIECE_BYTES
+    )

@@ -1,0 +1,230 @@
+"""Carry one claimed turn to its end and leave the session ready for the next."""
+
+import asyncio
+import logging
+import os
+import time
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from channels.db import database_sync_to_async
+from django.db import transaction
+from django.utils import timezone
+
+from sessions import services
+from sessions.agent.limits import TimeLimitReached, TurnEnd, TurnLimits
+from sessions.agent.loop import TurnState, run_turn
+from sessions.agent.prompts import instructions
+from sessions.agent.stop import StopSignal
+from sessions.agent.tools.base import Tool, ToolContext
+from sessions.agent.tools.run_file import RunFileTool
+from sessions.agent.tools.shell import ShellTool
+from sessions.errors import BerthError, FileAccessError, LeaseLostError, ProviderError
+from sessions.events import bus, log
+from sessions.events.types import (
+    Notice,
+    SessionStatus,
+    StepEnded,
+    TurnEnded,
+    TurnEndReason,
+    TurnStarted,
+)
+from sessions.models import Session, Turn, TurnStatus, Upload
+from sessions.models import SessionStatus as Status
+from sessions.providers.base import Provider
+from sessions.runtime.conversation import turn_state
+from sessions.runtime.recorder import SessionRecorder
+from sessions.runtime.sandboxes import Sandboxes
+from sessions.sandbox.base import Sandbox
+from sessions.sandbox.limits import Limits
+
+logger = logging.getLogger(__name__)
+
+STATUS_AFTER: dict[TurnEndReason, Status] = {"stopped": Status.STOPPED, "failed": Status.FAILED}
+
+
+class Runner:
+    """One turn of one session. `run` returns when it has ended and is recorded."""
+
+    def __init__(
+        self, *, session: Session, turn: Turn, lease: str, provider: Provider, sandboxes: Sandboxes
+    ) -> None:
+        self.session = session
+        self.turn = turn
+        self.stop = StopSignal()
+        self._lease = lease
+        self._provider = provider
+        self._sandboxes = sandboxes
+        self._limits = Limits.from_json(session.limits)
+        self._delivery = asyncio.Lock()
+        self._started_at = time.monotonic()
+
+    async def run(self, *, is_resumed: bool) -> None:
+        """Raises: LeaseLostError when another runner took the session over. Cancelling leaves the
+        turn running in the database, for whoever claims it next."""
+        recorder = SessionRecorder(self.session, self._lease)
+        try:
+            await self._announce(recorder, is_resumed=is_resumed)
+            clock = asyncio.create_task(self._watch_time())
+            try:
+                end = await self._work(recorder)
+            finally:
+                clock.cancel()
+                await asyncio.gather(clock, return_exceptions=True)
+            await recorder.flush()
+            await self._finish(end)
+        finally:
+            await _close(recorder)
+
+    async def _announce(self, recorder: SessionRecorder, *, is_resumed: bool) -> None:
+        await Session.objects.filter(id=self.session.id).aupdate(status=Status.RUNNING)
+        if is_resumed:
+            await recorder.record(Notice("info", "Berth was restarted; the turn goes on."))
+        else:
+            await recorder.record(
+                TurnStarted(self.turn.number, self._provider.kind, self._provider.model)
+            )
+        await recorder.record(SessionStatus(Status.RUNNING))
+        # The conversation is read from the log next, and must hold this turn's message.
+        await recorder.flush()
+
+    async def _work(self, recorder: SessionRecorder) -> TurnEnded:
+        reason: TurnEndReason = "completed"
+        message = hint = ""
+        state = await turn_state(self.session.id, self.turn.number)
+        try:
+            await self._run_agent(recorder, state)
+        except TurnEnd as end:
+            reason, message = end.reason, end.message
+        except LeaseLostError:
+            raise
+        except ProviderError as error:
+            reason, message, hint = "failed", error.message, error.hint
+        except BerthError as error:
+            reason, message = "failed", error.message
+        except Exception:
+            logger.exception("session %s: turn %s failed", self.session.id, self.turn.number)
+            reason, message = "failed", "Something in Berth itself went wrong."
+            hint = "The server's log has the details; sending the message again may work."
+        # The steps' tokens are in the log; the turn's end repeats the sum.
+        used = await self._tokens(recorder)
+        return TurnEnded(
+            turn=self.turn.number,
+            reason=reason,
+            message=message,
+            hint=hint,
+            duration_ms=int((time.monotonic() - self._started_at) * 1000),
+            input_tokens=used[0],
+            output_tokens=used[1],
+        )
+
+    async def _run_agent(self, recorder: SessionRecorder, state: TurnState) -> None:
+        tools: list[Tool] = [ShellTool()]
+        if self._provider.is_tool_markdown:
+            tools.append(RunFileTool())
+        context = ToolContext(
+            recorder=recorder,
+            connect=self._connect,
+            reconnect=lambda: self._sandboxes.reconnect(self.session),
+            find_shell=lambda: self._sandboxes.shell(self.session),
+            limits=self._limits,
+            stop=self.stop,
+        )
+        # The container starts while the model thinks; who needs it waits for the same start.
+        warming = asyncio.create_task(self._connect())
+        try:
+            await run_turn(
+                provider=self._provider,
+                tools=tools,
+                context=context,
+                instructions=instructions(self._limits),
+                state=state,
+                limits=TurnLimits(self._limits.max_steps, self._limits.max_tokens),
+            )
+        finally:
+            warming.cancel()
+            await asyncio.gather(warming, return_exceptions=True)
+
+    async def _connect(self) -> Sandbox:
+        """The session's sandbox with every uploaded file in it."""
+        sandbox = await self._sandboxes.connect(self.session)
+        async with self._delivery:
+            uploads = Upload.objects.filter(turn__session=self.session, delivered_at=None)
+            async for upload in uploads.order_by("id"):
+                await self._deliver(sandbox, upload)
+        return sandbox
+
+    async def _deliver(self, sandbox: Sandbox, upload: Upload) -> None:
+        path = os.fsdecode(unquote_to_bytes(upload.name))
+        stored = Path(upload.stored_path)
+        try:
+            content = await asyncio.to_thread(stored.read_bytes)
+            await sandbox.write_file(path, content)
+        except FileAccessError as error:
+            text = f"An uploaded file could not be saved: {error.message}"
+            await log.append(self.session.id, [Notice("error", text, error.code)])
+        await Upload.objects.filter(id=upload.id).aupdate(delivered_at=timezone.now())
+        await asyncio.to_thread(stored.unlink, missing_ok=True)
+
+    async def _watch_time(self) -> None:
+        """End the turn when the session's container has lived as long as it may."""
+        while True:
+            row = await Session.objects.aget(id=self.session.id)
+            started_at = row.container_started_at or timezone.now()
+            left = started_at + timedelta(seconds=self._limits.session_time_s) - timezone.now()
+            if left <= timedelta():
+                hours = self._limits.session_time_s / 3600
+                self.stop.set(TimeLimitReached(f"The session's {hours:g} h are used up."))
+                return
+            await asyncio.sleep(min(left.total_seconds() + 0.1, 30))
+
+    async def _tokens(self, recorder: SessionRecorder) -> tuple[int, int]:
+        await recorder.flush()
+        total_in = total_out = after = 0
+        while batch := await log.read(self.session.id, after=after, types=("step.ended",)):
+            after = batch[-1].seq
+            for event in batch:
+                body = event.body
+                if isinstance(body, StepEnded) and body.turn == self.turn.number:
+                    total_in += body.input_tokens
+                    total_out += body.output_tokens
+        return total_in, total_out
+
+    async def _finish(self, end: TurnEnded) -> None:
+        """The turn's end, the session's status and the end of the lease, in one transaction."""
+        status = STATUS_AFTER.get(end.reason, Status.IDLE)
+
+        @database_sync_to_async
+        def write() -> None:
+            with transaction.atomic():
+                log.append_now(self.session.id, [end, SessionStatus(status)], lease=self._lease)
+                services.turn_set_status(
+                    self.turn.id,
+                    TurnStatus.RUNNING,
+                    TurnStatus.ENDED,
+                    end_reason=end.reason,
+                    ended_at=timezone.now(),
+                )
+                Session.objects.filter(id=self.session.id).update(
+                    status=status,
+                    lease_owner="",
+                    lease_until=None,
+                )
+
+        await write()
+        for topic in (
+            bus.session_topic(self.session.id),
+            bus.owner_topic(self.session.owner_id),
+            bus.STAFF_TOPIC,
+            bus.SUPERVISOR_TOPIC,
+        ):
+            await bus.notify(topic)
+
+
+async def _close(recorder: SessionRecorder) -> None:
+    """What could not be stored has been raised where it was recorded."""
+    try:
+        await recorder.aclose()
+    except LeaseLostError:
+        logger.info("the session's lease went to another runner")

@@ -1,0 +1,171 @@
+"""The sandboxes this process talks to: one live channel per session, opened when asked for."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from django.utils import timezone
+
+from sessions.errors import ContainerLostError, NotFoundError, SandboxError
+from sessions.events import bus, log
+from sessions.events.types import ContainerState
+from sessions.models import ContainerState as State
+from sessions.models import Session
+from sessions.sandbox.base import (
+    ContainerSpec,
+    DuplexStream,
+    ExecEnded,
+    ExecRequest,
+    Sandbox,
+    SandboxBackend,
+)
+from sessions.sandbox.limits import Limits
+
+logger = logging.getLogger(__name__)
+
+SHELLS = ("/bin/bash", "/usr/bin/bash")
+OpenChannel = Callable[[DuplexStream], Awaitable[Sandbox]]
+
+
+class Sandboxes:
+    """Finds, makes and reopens. Safe to call from any number of tasks of one event loop."""
+
+    def __init__(self, backend: SandboxBackend, open_channel: OpenChannel) -> None:
+        self.backend = backend
+        self._open_channel = open_channel
+        self._channels: dict[uuid.UUID, Sandbox] = {}
+        self._locks: dict[uuid.UUID, asyncio.Lock] = {}
+        self._shells: dict[str, str] = {}
+
+    @asynccontextmanager
+    async def _locked(self, session_id: uuid.UUID) -> AsyncIterator[None]:
+        async with self._locks.setdefault(session_id, asyncio.Lock()):
+            yield
+
+    async def connect(self, session: Session) -> Sandbox:
+        """A channel to the session's container, which is made when there is none.
+
+        Raises: SandboxUnavailableError, ImageNotFoundError, NotFoundError for a deleted session.
+        """
+        async with self._locked(session.id):
+            channel = self._channels.get(session.id)
+            if channel is not None and channel.is_open:
+                return channel
+            row = await Session.objects.filter(id=session.id, deletion_requested_at=None).afirst()
+            if row is None:
+                raise NotFoundError("There is no such session.")
+            if row.container_id:
+                try:
+                    return await self._open(row)
+                except ContainerLostError:
+                    logger.warning("session %s: its container is gone", session.id)
+                    await self._set_state(row, State.DISCONNECTED, "The container is gone.")
+                    await self.backend.remove(row.container_id)
+            return await self._create(row)
+
+    async def reconnect(self, session: Session) -> Sandbox:
+        """The same container again. Raises: ContainerLostError when it is gone."""
+        async with self._locked(session.id):
+            channel = self._channels.get(session.id)
+            if channel is not None and channel.is_open:
+                return channel
+            row = await Session.objects.aget(id=session.id)
+            if not row.container_id:
+                raise ContainerLostError("The container is gone.")
+            return await self._open(row)
+
+    async def shell(self, session: Session) -> str:
+        """The best shell the container has. Raises: as `connect`."""
+        row = await Session.objects.aget(id=session.id)
+        known = self._shells.get(row.container_id)
+        if known is None:
+            known = await self._find_shell(await self.connect(session))
+            row = await Session.objects.aget(id=session.id)
+            self._shells[row.container_id] = known
+        return known
+
+    async def _find_shell(self, sandbox: Sandbox) -> str:
+        for path in SHELLS:
+            probe = await sandbox.exec(
+                ExecRequest(
+                    exec_id=f"shell-{uuid.uuid4().hex}",
+                    argv=(path, "-c", ":"),
+                    timeout_s=10,
+                    keep_log=False,
+                )
+            )
+            async for piece in probe:
+                if isinstance(piece, ExecEnded) and piece.ending.exit_code == 0:
+                    return path
+        return "/bin/sh"
+
+    async def _open(self, row: Session) -> Sandbox:
+        channel = await self._open_channel(await self.backend.open(row.container_id))
+        self._channels[row.id] = channel
+        if row.container_state != State.CONNECTED:
+            await self._set_state(row, State.CONNECTED)
+        return channel
+
+    async def _create(self, row: Session) -> Sandbox:
+        await self._set_state(row, State.PENDING)
+        spec = ContainerSpec(
+            session_id=str(row.id),
+            image=row.image,
+            workspace_volume=row.workspace_volume,
+            limits=Limits.from_json(row.limits),
+        )
+        try:
+            row.container_id = await self.backend.create(spec)
+        except SandboxError as error:
+            await self._set_state(row, State.FAILED, error.message)
+            raise
+        await Session.objects.filter(id=row.id).aupdate(
+            container_id=row.container_id, container_started_at=timezone.now()
+        )
+        try:
+            return await self._open(row)
+        except SandboxError as error:
+            await self._set_state(row, State.FAILED, error.message)
+            raise
+
+    async def _set_state(self, row: Session, state: State, reason: str = "") -> None:
+        row.container_state = state
+        await Session.objects.filter(id=row.id).aupdate(container_state=state)
+        await log.append(row.id, [ContainerState(state=state, reason=reason)])
+        await bus.notify(bus.session_topic(row.id))
+
+    async def discard(self, session: Session, state: State, reason: str) -> None:
+        """Remove the container; the workspace stays. Raises: EngineUnavailableError."""
+        async with self._locked(session.id):
+            await self._close(session.id)
+            row = await Session.objects.aget(id=session.id)
+            if row.container_id:
+                await self.backend.remove(row.container_id)
+                self._shells.pop(row.container_id, None)
+            await Session.objects.filter(id=row.id).aupdate(
+                container_id="", container_started_at=None
+            )
+            await self._set_state(row, state, reason)
+
+    async def reclaim(self, session: Session) -> None:
+        """Remove container and workspace of a session that is being deleted."""
+        async with self._locked(session.id):
+            await self._close(session.id)
+            if session.container_id:
+                await self.backend.remove(session.container_id)
+                self._shells.pop(session.container_id, None)
+            await self.backend.remove_volume(session.workspace_volume)
+        self._locks.pop(session.id, None)
+
+    async def _close(self, session_id: uuid.UUID) -> None:
+        channel = self._channels.pop(session_id, None)
+        if channel is not None:
+            await channel.close()
+
+    async def aclose(self) -> None:
+        """Close all channels; containers go on."""
+        for session_id in list(self._channels):
+            await self._close(session_id)
+        await self.backend.close()

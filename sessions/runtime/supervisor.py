@@ -1,0 +1,221 @@
+"""Claims queued turns and runs them; passes Stop on; takes over what a dead process left.
+
+A turn belongs to whoever holds its session's lease. Leases are renewed while a turn runs; one
+that has run out, or whose process on this host is gone, is free to take.
+"""
+
+import asyncio
+import datetime as dt
+import logging
+import os
+import socket
+import time
+import uuid
+
+from django.db.models import Q
+from django.utils import timezone
+
+from sessions.agent.limits import TurnStopped
+from sessions.errors import LeaseLostError, ProviderError
+from sessions.events import bus, log
+from sessions.events.types import SessionStatus, TurnEnded
+from sessions.models import Session, Turn, TurnStatus
+from sessions.models import SessionStatus as Status
+from sessions.runtime.process import Runtime
+from sessions.runtime.reaper import Reaper
+from sessions.runtime.runner import Runner
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 30.0
+RENEW_S = 10.0
+POLL_S = 1.0
+MAX_BACKOFF_S = 10.0
+
+
+def lease_name() -> str:
+    """Names this process on this host, so that another one can tell whether it still lives."""
+    return f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+
+
+def is_holder_dead(lease: str) -> bool:
+    """True only when the lease names a process of this host that is gone for certain."""
+    host, _, rest = lease.partition(":")
+    pid, _, _ = rest.partition(":")
+    if host != socket.gethostname()[:30] or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+class Supervisor:
+    """`run` works until it is cancelled; `aclose` lets go of everything, turns unfinished."""
+
+    def __init__(self, runtime: Runtime, *, max_running_turns: int) -> None:
+        self._runtime = runtime
+        self._max_running_turns = max_running_turns
+        self._lease = lease_name()
+        self._runners: dict[uuid.UUID, tuple[Runner, asyncio.Task[None]]] = {}
+        self._renewed_at = 0.0
+        self.reaper = Reaper(runtime.sandboxes)
+
+    async def run(self) -> None:
+        """Never raises but for cancellation: a failing pass is logged and tried again later."""
+        reaping = asyncio.create_task(self.reaper.run())
+        wait_s = POLL_S
+        try:
+            async with bus.listen(bus.SUPERVISOR_TOPIC) as waiter:
+                while True:
+                    try:
+                        await self._pass()
+                        self._runtime.supervisor_seen()
+                        wait_s = POLL_S
+                    except Exception:
+                        logger.exception("the supervisor's pass failed")
+                        wait_s = min(wait_s * 2, MAX_BACKOFF_S)
+                    await waiter.wait(wait_s)
+        finally:
+            reaping.cancel()
+            await asyncio.gather(reaping, return_exceptions=True)
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Cancel the runners and give their leases back, so that the next process goes on."""
+        tasks = [task for _, task in self._runners.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._runners.clear()
+        await Session.objects.filter(lease_owner=self._lease).aupdate(
+            lease_owner="", lease_until=None
+        )
+
+    async def _pass(self) -> None:
+        self._forget_ended()
+        await self._renew()
+        await self._pass_on_stops()
+        await self._take_over()
+        await self._claim()
+
+    def _forget_ended(self) -> None:
+        for session_id, (_, task) in list(self._runners.items()):
+            if not task.done():
+                continue
+            del self._runners[session_id]
+            error = None if task.cancelled() else task.exception()
+            if isinstance(error, LeaseLostError):
+                logger.warning("session %s: %s", session_id, error.message)
+            elif error is not None:
+                logger.error("session %s: its runner failed", session_id, exc_info=error)
+
+    async def _renew(self) -> None:
+        if time.monotonic() - self._renewed_at < RENEW_S:
+            return
+        self._renewed_at = time.monotonic()
+        await Session.objects.filter(lease_owner=self._lease).aupdate(
+            lease_until=timezone.now() + dt.timedelta(seconds=LEASE_S)
+        )
+
+    async def _pass_on_stops(self) -> None:
+        if not self._runners:
+            return
+        asked = Turn.objects.filter(
+            session__in=list(self._runners),
+            status=TurnStatus.RUNNING,
+            stop_requested_at__isnull=False,
+        ).values_list("session_id", flat=True)
+        async for session_id in asked:
+            self._runners[session_id][0].stop.set(TurnStopped())
+
+    async def _take_over(self) -> None:
+        """Turns that are running in the database but in no process any more."""
+        turns = (
+            Turn.objects.filter(status=TurnStatus.RUNNING)
+            .exclude(session__in=list(self._runners))
+            .select_related("session", "session__owner")
+        )
+        async for turn in turns:
+            holder = turn.session.lease_owner
+            if await self._take_lease(turn.session, dead_holder=holder):
+                logger.info("session %s: turn %s goes on here", turn.session_id, turn.number)
+                await self._start(turn.session, turn, is_resumed=True)
+
+    async def _claim(self) -> None:
+        free = self._max_running_turns - len(self._runners)
+        if free <= 0:
+            return
+        queued = (
+            Turn.objects.filter(status=TurnStatus.QUEUED, session__deletion_requested_at=None)
+            .exclude(session__in=list(self._runners))
+            .exclude(session__turns__status=TurnStatus.RUNNING)
+            .select_related("session", "session__owner")
+            .order_by("created_at", "id")
+        )
+        claimed: set[uuid.UUID] = set()
+        async for turn in queued[: free * 4]:
+            if len(claimed) >= free:
+                return
+            if turn.session_id in claimed or not await self._take_lease(turn.session):
+                continue
+            claimed.add(turn.session_id)
+            if await _mark_running(turn):
+                await self._start(turn.session, turn, is_resumed=False)
+            else:
+                await self._release(turn.session)
+
+    async def _take_lease(self, session: Session, *, dead_holder: str = "") -> bool:
+        now = timezone.now()
+        free = Q(lease_owner="") | Q(lease_until__lt=now) | Q(lease_owner=self._lease)
+        if dead_holder and is_holder_dead(dead_holder):
+            free |= Q(lease_owner=dead_holder)
+        taken = await Session.objects.filter(free, id=session.id).aupdate(
+            lease_owner=self._lease, lease_until=now + dt.timedelta(seconds=LEASE_S)
+        )
+        return bool(taken)
+
+    async def _release(self, session: Session) -> None:
+        await Session.objects.filter(id=session.id, lease_owner=self._lease).aupdate(
+            lease_owner="", lease_until=None
+        )
+
+    async def _start(self, session: Session, turn: Turn, *, is_resumed: bool) -> None:
+        try:
+            provider = self._runtime.provider(session.provider, session.model)
+        except ProviderError as error:
+            await self._refuse(session, turn, error)
+            return
+        runner = Runner(
+            session=session,
+            turn=turn,
+            lease=self._lease,
+            provider=provider,
+            sandboxes=self._runtime.sandboxes,
+        )
+        if turn.stop_requested_at is not None:
+            runner.stop.set(TurnStopped())
+        task = asyncio.create_task(runner.run(is_resumed=is_resumed))
+        self._runners[session.id] = (runner, task)
+
+    async def _refuse(self, session: Session, turn: Turn, error: ProviderError) -> None:
+        """End a turn whose model this installation no longer has."""
+        end = TurnEnded(turn=turn.number, reason="failed", message=error.message, hint=error.hint)
+        await log.append(session.id, [end, SessionStatus(Status.FAILED)], lease=self._lease)
+        await Turn.objects.filter(id=turn.id, status=TurnStatus.RUNNING).aupdate(
+            status=TurnStatus.ENDED, end_reason="failed", ended_at=timezone.now()
+        )
+        await Session.objects.filter(id=session.id).aupdate(status=Status.FAILED)
+        await self._release(session)
+        await bus.notify(bus.session_topic(session.id))
+
+
+async def _mark_running(turn: Turn) -> bool:
+    return bool(
+        await Turn.objects.filter(id=turn.id, status=TurnStatus.QUEUED).aupdate(
+            status=TurnStatus.RUNNING, started_at=timezone.now()
+        )
+    )
