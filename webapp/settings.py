@@ -1,5 +1,6 @@
 """Settings, all from the environment. docs/operating.md lists every variable."""
 
+import os
 import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -110,7 +111,7 @@ def _database(url: str) -> dict[str, object]:
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         },
         # A file, because runner, views and consumers use it from several threads.
-        "TEST": {"NAME": str(VAR_DIR / "test.sqlite3")},
+        "TEST": {"NAME": str(VAR_DIR / f"test-{os.getpid()}.sqlite3")},
     }
 
 
@@ -208,6 +209,7 @@ BERTH_PIDS = env_int("BERTH_PIDS", 512)
 BERTH_COMMAND_TIMEOUT_S = env_float("BERTH_COMMAND_TIMEOUT_S", 120.0)
 BERTH_SESSION_HOURS = env_float("BERTH_SESSION_HOURS", 8.0)
 BERTH_MAX_OUTPUT_MB = env_int("BERTH_MAX_OUTPUT_MB", 64)
+BERTH_MAX_UPLOAD_MB = env_int("BERTH_MAX_UPLOAD_MB", 2048)
 BERTH_MAX_STEPS = env_int("BERTH_MAX_STEPS", 50)
 BERTH_SCRIPTED_DELAY_S = env_float("BERTH_SCRIPTED_DELAY_S", 0.02)
 

@@ -1,0 +1,53 @@
+"""Fixtures that every part shares: people, sessions, and a runtime over real guests."""
+
+import uuid
+
+import pytest
+from django.contrib.auth.models import User
+
+from sessions import services
+from sessions.models import Session
+from sessions.sandbox.limits import Limits
+
+# pytest_plugins = ["tests.no_silent_skips"]
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(settings) -> None:
+    """Real hashing is slow on purpose; what is tested here does not depend on it."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def alice(transactional_db) -> User:
+    """The owner in every access test."""
+    return User.objects.create_user("alice", password="alice's long password")
+
+
+@pytest.fixture
+def bob(transactional_db) -> User:
+    """Another user, who must never see what is alice's."""
+    return User.objects.create_user("bob", password="bob's long password")
+
+
+@pytest.fixture
+def admin(transactional_db) -> User:
+    return User.objects.create_superuser("root", password="root's long password")
+
+
+@pytest.fixture
+async def agent_session(alice: User) -> Session:
+    """A session of alice's with its first turn queued."""
+    return await services.session_create(
+        owner=alice,
+        text="Say hello",
+        provider="scripted",
+        model="scripted",
+        image="berth/sandbox-slim",
+        limits=Limits(),
+    )
+
+
+@pytest.fixture
+def unknown_id() -> uuid.UUID:
+    return uuid.uuid4()
