@@ -1,0 +1,96 @@
+"""What a session's container is created with, as the engine's JSON. Nothing here is optional.
+
+The container has no network, no capability but the few the guest needs to become another user and
+to keep the workspace in order, no swap, and nothing of the host but two named volumes.
+"""
+
+from typing import Any
+
+from sessions.sandbox import names
+from sessions.sandbox.base import ContainerSpec
+from sessions.sandbox.limits import MIB
+
+GUEST_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
+MAX_OPEN_FILES = 4096
+"""Per process. The kernel's own default ceiling: an engine may be unable to grant more."""
+SHARED_MEMORY_BYTES = 64 * MIB
+NANO = 1_000_000_000
+
+
+def guest_argv(verb: str) -> list[str]:
+    """The guest in its own Python, independent of anything in the image."""
+    return [
+        f"{names.GUEST_PATH}/lib/ld.so",
+        "--library-path",
+        f"{names.GUEST_PATH}/lib",
+        f"{names.GUEST_PATH}/bin/python3",
+        "-I",
+        "-S",
+        f"{names.GUEST_PATH}/guest/__main__.py",
+        verb,
+    ]
+
+
+def container_config(
+    spec: ContainerSpec, *, installation: str, guest_volume: str
+) -> dict[str, Any]:
+    labels = names.ownership_labels(installation, spec.session_id)
+    return {
+        "Image": spec.image,
+        "Hostname": names.HOSTNAME,
+        "User": "0:0",
+        "WorkingDir": "/",
+        "Entrypoint": guest_argv("serve"),
+        "Cmd": [],
+        "Tty": False,
+        "OpenStdin": False,
+        "AttachStdin": False,
+        "AttachStdout": False,
+        "AttachStderr": False,
+        "NetworkDisabled": True,
+        "Healthcheck": {"Test": ["NONE"]},
+        "StopSignal": "SIGKILL",
+        "Labels": labels,
+        "HostConfig": _host_config(spec, labels, guest_volume),
+    }
+
+
+def _host_config(spec: ContainerSpec, labels: dict[str, str], guest_volume: str) -> dict[str, Any]:
+    return {
+        "NetworkMode": "none",
+        "RestartPolicy": {"Name": "no"},
+        "LogConfig": {"Type": "none", "Config": {}},
+        "Privileged": False,
+        "CapDrop": ["ALL"],
+        "CapAdd": list(GUEST_CAPABILITIES),
+        "SecurityOpt": ["no-new-privileges:true"],
+        "IpcMode": "private",
+        "Init": False,
+        "Memory": spec.limits.memory_bytes,
+        # Equal to the memory limit means no swap at all.
+        "MemorySwap": spec.limits.memory_bytes,
+        "NanoCpus": round(spec.limits.cpus * NANO),
+        "PidsLimit": spec.limits.pids,
+        "OomKillDisable": False,
+        "ShmSize": SHARED_MEMORY_BYTES,
+        "Ulimits": [
+            {"Name": "nofile", "Soft": MAX_OPEN_FILES, "Hard": MAX_OPEN_FILES},
+            {"Name": "core", "Soft": 0, "Hard": 0},
+        ],
+        "Mounts": [
+            {
+                "Type": "volume",
+                "Source": spec.workspace_volume,
+                "Target": names.WORKSPACE_PATH,
+                "ReadOnly": False,
+                "VolumeOptions": {"Labels": labels},
+            },
+            {
+                "Type": "volume",
+                "Source": guest_volume,
+                "Target": names.GUEST_PATH,
+                "ReadOnly": True,
+                "VolumeOptions": {"NoCopy": True},
+            },
+        ],
+    }

@@ -1,0 +1,143 @@
+"""The Docker backend: sessions as containers of one engine, found again by their labels."""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from typing_extensions import override
+
+from sessions.errors import ContainerLostError
+from sessions.sandbox import names
+from sessions.sandbox.base import (
+    ContainerInfo,
+    ContainerSpec,
+    DuplexStream,
+    EngineInfo,
+    ImageInfo,
+    SandboxBackend,
+)
+from sessions.sandbox.container_config import container_config, guest_argv
+from sessions.sandbox.docker_client import AsyncDocker
+from sessions.sandbox.exec_stream import open_exec
+from sessions.sandbox.guest_volume import GuestVolume
+
+
+class DockerBackend(SandboxBackend):
+    """`installation` marks what is ours on an engine that others may use as well.
+
+    `docker_host` is an engine's address; empty means DOCKER_HOST or the default socket.
+    """
+
+    def __init__(
+        self,
+        *,
+        installation: str,
+        allowed_images: Sequence[str] = (),
+        guest_volume_image: str = names.SLIM_IMAGE,
+        docker_host: str = "",
+    ) -> None:
+        self._installation = installation
+        self._allowed_images = tuple(allowed_images)
+        self._docker = AsyncDocker(docker_host)
+        self._guest_volume = GuestVolume(self._docker, guest_volume_image)
+
+    @override
+    async def create(self, spec: ContainerSpec) -> str:
+        guest_volume = await self._guest_volume.ensure()
+        config = container_config(spec, installation=self._installation, guest_volume=guest_volume)
+        name = names.container_name(spec.session_id, secrets.token_hex(3))
+        container_id = await self._docker.create_container(config, name)
+        try:
+            await self._docker.call(lambda api: api.start(container_id))
+        except BaseException:
+            await self.remove(container_id)
+            raise
+        return container_id
+
+    @override
+    async def open(self, container_id: str) -> DuplexStream:
+        created = await self._docker.call(
+            lambda api: api.exec_create(
+                container_id, guest_argv("connect"), stdin=True, user="0:0", workdir="/"
+            )
+        )
+        version = await self._docker.api_version()
+        return await open_exec(self._docker.address, version, str(created["Id"]))
+
+    @override
+    async def inspect(self, container_id: str) -> ContainerInfo:
+        found = await self._docker.call(lambda api: api.inspect_container(container_id))
+        labels = found["Config"]["Labels"] or {}
+        if labels.get(names.INSTALLATION_LABEL) != self._installation:
+            raise ContainerLostError(f"Container {container_id[:12]} is not of this installation.")
+        state = found["State"]
+        is_running = bool(state["Running"]) and not state["Paused"]
+        return ContainerInfo(
+            container_id=str(found["Id"]),
+            session_id=names.session_of(labels),
+            is_running=is_running,
+            oom_killed=bool(state["OOMKilled"]),
+            exit_code=None if state["Running"] else int(state["ExitCode"]),
+        )
+
+    @override
+    async def remove(self, container_id: str) -> None:
+        await self._docker.remove_container(container_id)
+
+    @override
+    async def remove_volume(self, name: str) -> None:
+        await self._docker.remove_volume(name)
+
+    @override
+    async def containers(self) -> list[ContainerInfo]:
+        wanted = names.owner_filter(self._installation)
+        rows = await self._docker.call(lambda api: api.containers(all=True, filters=wanted))
+        return [
+            ContainerInfo(
+                container_id=str(row["Id"]),
+                session_id=names.session_of(row["Labels"]),
+                is_running=row["State"] == "running",
+            )
+            for row in rows
+        ]
+
+    @override
+    async def volumes(self) -> dict[str, str]:
+        wanted = names.owner_filter(self._installation)
+        answer = await self._docker.call(lambda api: api.volumes(filters=wanted))
+        found = {row["Name"]: names.session_of(row["Labels"]) for row in answer["Volumes"] or ()}
+        return {name: session_id for name, session_id in found.items() if session_id}
+
+    @override
+    async def images(self) -> list[ImageInfo]:
+        rows = await self._docker.call(lambda api: api.images())
+        allowed = {names.with_tag(name) for name in self._allowed_images}
+        found = {
+            names.without_latest(tag): ImageInfo(names.without_latest(tag), int(row["Size"]))
+            for row in rows
+            for tag in row["RepoTags"] or ()
+            if tag in allowed or _is_sandbox_image(row["Labels"])
+        }
+        return [found[name] for name in sorted(found)]
+
+    @override
+    async def engine(self) -> EngineInfo:
+        version = await self._docker.call(lambda api: api.version())
+        info = await self._docker.call(lambda api: api.info())
+        return EngineInfo(
+            version=str(version["Version"]),
+            api_version=str(version["ApiVersion"]),
+            storage_driver=str(info["Driver"]),
+            backing_filesystem=str(dict(info["DriverStatus"]).get("Backing Filesystem", "")),
+            cgroup_version=str(info.get("CgroupVersion", "1")),
+            security_options=tuple(info["SecurityOptions"] or ()),
+            runtimes=tuple(sorted(info["Runtimes"])),
+        )
+
+    @override
+    async def close(self) -> None:
+        await self._docker.close()
+
+
+def _is_sandbox_image(labels: Mapping[str, Any] | None) -> bool:
+    return (labels or {}).get(names.IMAGE_LABEL) == "1"

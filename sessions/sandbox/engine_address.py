@@ -1,0 +1,76 @@
+"""Where the Docker engine listens, read from the environment the way the docker CLI does."""
+
+import asyncio
+import os
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from typing_extensions import override
+
+from sessions.errors import EngineUnavailableError
+
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+CONNECT_TIMEOUT_S = 5.0
+READ_BUFFER_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAddress:
+    """A Unix socket (`socket_path`) or a host and port, with TLS when `certificates` is set."""
+
+    socket_path: str = ""
+    host: str = ""
+    port: int = 0
+    certificates: str = ""
+    verify: bool = True
+
+    @classmethod
+    def from_environment(cls, docker_host: str = "") -> "EngineAddress":
+        """Raises: EngineUnavailableError for an address Berth cannot use."""
+        url = docker_host or os.environ.get("DOCKER_HOST", "").strip() or DEFAULT_SOCKET
+        parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return cls(socket_path=f"/{(parts.netloc + parts.path).lstrip('/')}")
+        if parts.scheme in {"tcp", "http", "https"} and parts.hostname and parts.port:
+            wants_tls = os.environ.get("DOCKER_TLS_VERIFY", "") != ""
+            folder = os.environ.get("DOCKER_CERT_PATH", "")
+            if not folder and (wants_tls or parts.scheme == "https"):
+                folder = str(Path.home() / ".docker")
+            return cls(host=parts.hostname, port=parts.port, certificates=folder, verify=wants_tls)
+        raise EngineUnavailableError(
+            f"DOCKER_HOST={url!r} is not supported: use unix:///path or tcp://host:port. "
+            "For an engine behind ssh, forward its socket with `ssh -L` and name the local one."
+        )
+
+    @override
+    def __str__(self) -> str:
+        return self.socket_path or f"{self.host}:{self.port}"
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A fresh connection. Raises: EngineUnavailableError."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                if self.socket_path:
+                    return await asyncio.open_unix_connection(
+                        self.socket_path, limit=READ_BUFFER_BYTES
+                    )
+                return await asyncio.open_connection(
+                    self.host, self.port, limit=READ_BUFFER_BYTES, ssl=self._tls()
+                )
+        except (OSError, TimeoutError) as error:
+            raise EngineUnavailableError(
+                f"The Docker engine at {self} does not answer: {error}"
+            ) from error
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if not self.certificates:
+            return None
+        folder = Path(self.certificates)
+        context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+        context.load_cert_chain(str(folder / "cert.pem"), str(folder / "key.pem"))
+        if not self.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context

@@ -1,0 +1,54 @@
+"""How Berth's things are called in a Docker engine. Labels find them; names only help people."""
+
+from collections.abc import Mapping
+
+INSTALLATION_LABEL = "berth.installation"
+SESSION_LABEL = "berth.session"
+IMAGE_LABEL = "berth.sandbox"
+RECIPE_LABEL = "berth.recipe"
+GUEST_LABEL = "berth.guest"
+
+SANDBOX_IMAGE = "berth/sandbox"
+SLIM_IMAGE = "berth/sandbox-slim"
+BASE_IMAGE = "berth/base"
+
+HOSTNAME = "berth"
+WORKSPACE_PATH = "/workspace"
+GUEST_PATH = "/.berth"
+
+
+def ownership_labels(installation: str, session_id: str) -> dict[str, str]:
+    return {INSTALLATION_LABEL: installation, SESSION_LABEL: session_id}
+
+
+def owner_filter(installation: str) -> dict[str, str]:
+    """The engine's list filter for everything this installation made for sessions."""
+    return {"label": f"{INSTALLATION_LABEL}={installation}"}
+
+
+def session_of(labels: Mapping[str, str] | None) -> str:
+    """Empty for what carries no session, such as a volume somebody else labelled."""
+    return (labels or {}).get(SESSION_LABEL, "")
+
+
+def container_name(session_id: str, suffix: str) -> str:
+    return f"berth-{session_id}-{suffix}"
+
+
+def workspace_volume_name(session_id: str) -> str:
+    return f"berth-ws-{session_id}"
+
+
+def guest_volume_name(content_hash: str) -> str:
+    return f"berth-guest-{content_hash[:20]}"
+
+
+def with_tag(image: str) -> str:
+    """`name` as the engine lists it: `name:latest` when it says neither tag nor digest."""
+    last = image.rpartition("/")[2]
+    return image if ":" in last or "@" in last else f"{image}:latest"
+
+
+def without_latest(image: str) -> str:
+    """The short name people use for an image: `name` for `name:latest`."""
+    return image.removesuffix(":latest")
