@@ -32,7 +32,8 @@ class SessionRecorder:
         self._session = session
         self._lease = lease
         self._pending: list[EventBody] = []
-        self._pending_bytes = 0
+        self.pending_bytes = 0
+        """Bytes of output recorded and not stored yet."""
         self._wake = asyncio.Event()
         self._stored = asyncio.Condition()
         self._recorded = 0
@@ -47,7 +48,7 @@ class SessionRecorder:
         """Raises: LeaseLostError, and what else kept earlier events from being stored."""
         async with self._stored:
             await self._stored.wait_for(
-                lambda: self._error is not None or self._pending_bytes < MAX_PENDING_BYTES
+                lambda: self._error is not None or self.pending_bytes < MAX_PENDING_BYTES
             )
         self._check()
         for body in bodies:
@@ -80,7 +81,7 @@ class SessionRecorder:
 
     def _add(self, body: EventBody) -> None:
         last = self._pending[-1] if self._pending else None
-        self._pending_bytes += len(body.data)
+        self.pending_bytes += len(body.data)
         if isinstance(body, Output) and isinstance(last, Output) and _continues(last, body):
             self._pending[-1] = replace(last, content=last.content + body.content)
         elif (
@@ -100,7 +101,7 @@ class SessionRecorder:
             self._wake.clear()
             self._written_at = time.monotonic()
             batch, self._pending = self._pending, []
-            target, size = self._recorded, self._pending_bytes
+            target, size = self._recorded, self.pending_bytes
             try:
                 if batch:
                     await log.append(self._session.id, batch, lease=self._lease)
@@ -113,7 +114,7 @@ class SessionRecorder:
                 self._error = error
             async with self._stored:
                 self._stored_count = target
-                self._pending_bytes -= size
+                self.pending_bytes -= size
                 self._stored.notify_all()
             if self._error is not None:
                 return

@@ -1,0 +1,70 @@
+import hashlib
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.agent.output import CappedOutput, HeadTail
+from sessions.events.types import Output, OutputDropped
+from sessions.sandbox.base import ExecOutput
+
+
+@given(st.lists(st.binary(max_size=50), max_size=40), st.integers(2, 200))
+def test_head_and_tail_together_keep_the_limit_and_count_the_rest(
+    pieces: list[bytes], limit: int
+) -> None:
+    kept = HeadTail(limit)
+    for piece in pieces:
+        kept.add(piece)
+    whole = b"".join(pieces)
+    text = kept.text("/log")
+    if len(whole) <= limit:
+        assert text == whole.decode("utf-8", "replace")
+    else:
+        head, tail = whole[: limit // 2], whole[-(limit - limit // 2) :]
+        omitted = len(whole) - limit
+        assert text == (
+            head.decode("utf-8", "replace")
+            + f"\n[... {omitted:,} bytes omitted; all of it is in /log ...]\n"
+            + tail.decode("utf-8", "replace")
+        )
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["stdout", "stderr"]), st.integers(1, 40)), max_size=60),
+    st.integers(8, 400),
+)
+def test_capped_output_loses_only_what_it_says_it_lost(
+    pieces: list[tuple[str, int]], max_bytes: int
+) -> None:
+    offsets = {"stdout": 0, "stderr": 0}
+    whole = {"stdout": b"", "stderr": b""}
+    capped = CappedOutput("c", max_bytes)
+    events: list[Output | OutputDropped] = []
+    for n, (stream, size) in enumerate(pieces):
+        data = hashlib.sha256(str(n).encode()).digest()[:1] * size
+        piece = ExecOutput(stream, offsets[stream], data)  # type: ignore[arg-type]
+        offsets[stream] += size
+        whole[stream] += data
+        event = capped.add(piece)
+        events += [event] if event else []
+    events += capped.finish()
+
+    for stream, expected in whole.items():
+        covered = 0
+        for event in sorted(
+            (e for e in events if e.stream == stream), key=lambda event: event.offset
+        ):
+            assert event.offset == covered
+            if isinstance(event, Output):
+                end = covered + len(event.content)
+                assert event.content == expected[covered:end]
+                covered = end
+            else:
+                covered += event.length
+        assert covered == len(expected)
+
+    stored = sum(len(e.content) for e in events if isinstance(e, Output))
+    # One piece may stand over the bound: pieces are never cut.
+    assert stored <= max_bytes + 40
+    if sum(offsets.values()) <= max_bytes * 7 // 8:
+        assert not any(isinstance(e, OutputDropped) for e in events)
