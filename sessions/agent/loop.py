@@ -29,7 +29,7 @@ from sessions.providers.base import (
     item_to_json,
 )
 
-MAX_SAME_CALLS = 3
+MAX_SAME_CALLS = 6
 """The same calls this often in a row end the turn: the model goes in circles."""
 
 
