@@ -2,6 +2,7 @@
 
     BerthError
     ├── InvalidInputError            the caller sent something that cannot be done (400)
+    │   └── FileTooLargeError        an upload over the limit (413)
     ├── NotFoundError                no such thing, or not yours (404)
     ├── ConflictError                the thing is in another state than the caller thinks (409)
     ├── LeaseLostError               another runner writes this session now
@@ -44,6 +45,11 @@ class BerthError(Exception):
 class InvalidInputError(BerthError, ValueError):
     code = "invalid_input"
     status = 400
+
+
+class FileTooLargeError(InvalidInputError):
+    code = "file_too_large"
+    status = 413
 
 
 class NotFoundError(BerthError, LookupError):
