@@ -26,9 +26,7 @@ class ErrorPagesMiddleware:
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return await self.get_response(request)
 
-    def process_exception(
-        self, request: HttpRequest, exception: Exception
-    ) -> HttpResponse | None:
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, BerthError):
             return None
         if exception.status >= 500:

@@ -1,0 +1,102 @@
+"""The administrator's view of the tables: to look and to manage people, not to edit history."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from typing_extensions import override
+
+from sessions.models import ApiKey, Reclaimed, Session, Turn
+
+if TYPE_CHECKING:
+    SessionAdminBase = admin.ModelAdmin[Session]
+    TurnAdminBase = admin.ModelAdmin[Turn]
+    ApiKeyAdminBase = admin.ModelAdmin[ApiKey]
+    ReclaimedAdminBase = admin.ModelAdmin[Reclaimed]
+else:
+    SessionAdminBase = TurnAdminBase = ApiKeyAdminBase = ReclaimedAdminBase = admin.ModelAdmin
+
+
+def admin_sign_in(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+    """One door for everybody: the admin's own form has no limit on guesses."""
+    if not request.user.is_authenticated:
+        return redirect_to_login(request.GET.get("next", reverse("admin:index")))
+    if not request.user.is_staff:
+        raise Http404
+    return HttpResponseRedirect(reverse("admin:index"))
+
+
+admin.site.login = admin_sign_in  # type: ignore[method-assign]  # Django's documented way
+admin.site.site_header = admin.site.site_title = "Berth administration"
+admin.site.site_url = "/"
+
+
+class ReadOnly:
+    """Rows come from the app alone. Deleting is left to `has_delete_permission` of each."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnly, SessionAdminBase):
+    list_display = (
+        "title",
+        "owner",
+        "status",
+        "container_state",
+        "provider",
+        "model",
+        "updated_at",
+    )
+    list_filter = ("status", "container_state", "provider", "is_tour")
+    list_select_related = ("owner",)
+    search_fields = ("title", "owner__username", "id")
+    date_hierarchy = "created_at"
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Needed to delete a user. The reaper then removes container and volume."""
+        return bool(request.user.is_superuser)
+
+
+@admin.register(Turn)
+class TurnAdmin(ReadOnly, TurnAdminBase):
+    list_display = ("session", "number", "status", "end_reason", "created_at", "ended_at")
+    list_filter = ("status", "end_reason")
+    list_select_related = ("session",)
+    search_fields = ("session__title", "session__owner__username")
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Only together with its session."""
+        return bool(request.user.is_superuser and obj is None)
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnly, ApiKeyAdminBase):
+    list_display = ("name", "prefix", "user", "created_at", "last_used_at", "revoked_at")
+    list_select_related = ("user",)
+    search_fields = ("name", "prefix", "user__username")
+    exclude = ("key_hash",)
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Deleting a key is revoking it."""
+        return bool(request.user.is_superuser)
+
+
+@admin.register(Reclaimed)
+class ReclaimedAdmin(ReadOnly, ReclaimedAdminBase):
+    list_display = ("created_at", "kind", "name", "reason")
+    list_filter = ("kind",)
+    search_fields = ("name", "reason")
+    date_hierarchy = "created_at"

@@ -1,0 +1,70 @@
+"""Starting a session: from the form, or the guided tour."""
+
+from django import forms
+from django.conf import settings
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import render, resolve_url
+from django.views.decorators.http import require_POST
+
+from sessions import services
+from sessions.errors import InvalidInputError
+from sessions.models import Session
+from sessions.runtime.wiring import runtime
+from sessions.web.forms import NewSessionForm, uploads
+from sessions.web.http import UserHttpRequest, is_htmx, signed_in
+from sessions.web.views.dashboard import dashboard_page, new_session_form
+
+FIELD_OF_PARAM = {"text": "task", "files": None}
+TOUR_TEXT = "/tour"
+
+
+@require_POST
+@signed_in
+async def session_create(request: UserHttpRequest) -> HttpResponseBase:
+    form = await new_session_form(request.POST)
+    if not form.is_valid():
+        return await _with_errors(request, form)
+    choice = form.model_choice()
+    try:
+        session = await services.session_create(
+            owner=request.user,
+            text=form.cleaned_data["task"],
+            provider=choice.provider,
+            model=choice.model,
+            image=form.cleaned_data["image"],
+            limits=form.limits(),
+            files=uploads(request.FILES.getlist("files")),
+        )
+    except InvalidInputError as error:
+        form.add_error(FIELD_OF_PARAM.get(error.param or ""), forms.ValidationError(error.message))
+        return await _with_errors(request, form)
+    return _to_session(request, session)
+
+
+@require_POST
+@signed_in
+async def tour_start(request: UserHttpRequest) -> HttpResponseBase:
+    session = await services.session_create(
+        owner=request.user,
+        text=TOUR_TEXT,
+        provider="scripted",
+        model="scripted",
+        image=settings.BERTH_DEFAULT_IMAGE,
+        limits=runtime().limits_default,
+        is_tour=True,
+    )
+    return _to_session(request, session)
+
+
+def _to_session(request: UserHttpRequest, session: Session) -> HttpResponseBase:
+    url = resolve_url("session", session_id=session.id)
+    if is_htmx(request):
+        return HttpResponse(headers={"HX-Redirect": url})
+    return HttpResponse(status=303, headers={"Location": url})
+
+
+async def _with_errors(request: UserHttpRequest, form: NewSessionForm) -> HttpResponseBase:
+    """For htmx only the messages, so that the chosen files stay chosen."""
+    if is_htmx(request):
+        return render(request, "sessions/_new_session_errors.html", {"form": form}, status=422)
+    return await dashboard_page(request, form, status=422)
