@@ -30,6 +30,10 @@ class HeadTail:
         if len(self._tail) > 2 * self._tail_limit:
             del self._tail[: -self._tail_limit]
 
+    def skip(self, length: int) -> None:
+        """`length` bytes came and went unseen."""
+        self.total += length
+
     def text(self, log_path: str = "") -> str:
         """The whole stream, or head and tail with the number of bytes left out between them."""
         tail = bytes(self._tail[-self._tail_limit :])
@@ -57,6 +61,10 @@ class CappedOutput:
         self._tail: deque[ExecOutput] = deque()
         self._tail_bytes = 0
         self._dropped: dict[Stream, tuple[int, int]] = {}
+
+    def stored_before(self, length: int) -> None:
+        """`length` bytes are in the log from an earlier process."""
+        self._stored += length
 
     def add(self, piece: ExecOutput) -> Output | None:
         """The event to store now, None when the piece is held back."""

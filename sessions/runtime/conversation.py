@@ -4,8 +4,13 @@ import uuid
 from urllib.parse import unquote
 
 from sessions.agent.loop import TurnState
+from sessions.agent.tools.base import RecordedCall
 from sessions.events import log
 from sessions.events.types import (
+    CallEnded,
+    CallStarted,
+    Output,
+    OutputDropped,
     StepEnded,
     StoredEvent,
     ToolResult,
@@ -15,6 +20,7 @@ from sessions.events.types import (
 )
 from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage, item_from_json
 
+_CALL_TYPES = ("call.started", "output", "output.dropped", "call.ended")
 _TYPES = ("turn.queued", "turn.started", "turn.ended", "step.ended", "tool.result")
 
 
@@ -48,6 +54,26 @@ def _replay(events: list[StoredEvent], turn: int) -> TurnState:
             case ToolResult(_, item):
                 items.append(item_from_json(item))
     return TurnState(turn=turn, items=items, step=step, tokens=tokens)
+
+
+async def recorded_calls(session_id: uuid.UUID) -> dict[str, RecordedCall]:
+    """What the log holds of the calls of the last step, by `call_id`."""
+    last_step = after = 0
+    while batch := await log.read(session_id, after=after, types=("step.ended",)):
+        last_step = after = batch[-1].seq
+    calls: dict[str, RecordedCall] = {}
+    after = last_step
+    while batch := await log.read(session_id, after=after, types=_CALL_TYPES):
+        after = batch[-1].seq
+        for event in batch:
+            match event.body:
+                case CallStarted(call_id):
+                    calls.setdefault(call_id, RecordedCall())
+                case Output(call_id) | OutputDropped(call_id) if call_id in calls:
+                    calls[call_id].outputs.append(event.body)
+                case CallEnded(call_id) if call_id in calls:
+                    calls[call_id].ended = event.body
+    return calls
 
 
 def _closed(items: list[Item]) -> list[Item]:

@@ -17,7 +17,7 @@ from sessions.agent.limits import TimeLimitReached, TurnEnd, TurnLimits
 from sessions.agent.loop import TurnState, run_turn
 from sessions.agent.prompts import instructions
 from sessions.agent.stop import StopSignal
-from sessions.agent.tools.base import Tool, ToolContext
+from sessions.agent.tools.base import RecordedCall, Tool, ToolContext
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import ShellTool
 from sessions.errors import BerthError, FileAccessError, LeaseLostError, ProviderError
@@ -33,7 +33,7 @@ from sessions.events.types import (
 from sessions.models import Session, Turn, TurnStatus, Upload
 from sessions.models import SessionStatus as Status
 from sessions.providers.base import Provider
-from sessions.runtime.conversation import turn_state
+from sessions.runtime.conversation import recorded_calls, turn_state
 from sessions.runtime.recorder import SessionRecorder
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.base import Sandbox
@@ -68,7 +68,7 @@ class Runner:
             await self._announce(recorder, is_resumed=is_resumed)
             clock = asyncio.create_task(self._watch_time())
             try:
-                end = await self._work(recorder)
+                end = await self._work(recorder, is_resumed=is_resumed)
             finally:
                 clock.cancel()
                 await asyncio.gather(clock, return_exceptions=True)
@@ -89,12 +89,13 @@ class Runner:
         # The conversation is read from the log next, and must hold this turn's message.
         await recorder.flush()
 
-    async def _work(self, recorder: SessionRecorder) -> TurnEnded:
+    async def _work(self, recorder: SessionRecorder, *, is_resumed: bool) -> TurnEnded:
         reason: TurnEndReason = "completed"
         message = hint = ""
         state = await turn_state(self.session.id, self.turn.number)
+        recorded = await recorded_calls(self.session.id) if is_resumed else {}
         try:
-            await self._run_agent(recorder, state)
+            await self._run_agent(recorder, state, recorded)
         except TurnEnd as end:
             reason, message = end.reason, end.message
         except LeaseLostError:
@@ -119,7 +120,9 @@ class Runner:
             output_tokens=used[1],
         )
 
-    async def _run_agent(self, recorder: SessionRecorder, state: TurnState) -> None:
+    async def _run_agent(
+        self, recorder: SessionRecorder, state: TurnState, recorded: dict[str, RecordedCall]
+    ) -> None:
         tools: list[Tool] = [ShellTool()]
         if self._provider.is_tool_markdown:
             tools.append(RunFileTool())
@@ -130,6 +133,7 @@ class Runner:
             find_shell=lambda: self._sandboxes.shell(self.session),
             limits=self._limits,
             stop=self.stop,
+            recorded=recorded,
         )
         # The container starts while the model thinks; who needs it waits for the same start.
         warming = asyncio.create_task(self._connect())

@@ -1,11 +1,11 @@
 """What a tool is, and what it may use while it runs."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from sessions.agent.stop import StopSignal
-from sessions.events.types import EventBody
+from sessions.events.types import CallEnded, EventBody, Output, OutputDropped
 from sessions.providers.base import ToolCall, ToolResultItem, ToolSpec
 from sessions.sandbox.base import Sandbox
 from sessions.sandbox.limits import Limits
@@ -30,6 +30,14 @@ class Recorder(Protocol):
 Connect: TypeAlias = Callable[[], Awaitable[Sandbox]]
 
 
+@dataclass(slots=True)
+class RecordedCall:
+    """What the log already holds of a call that an earlier process began."""
+
+    outputs: list[Output | OutputDropped] = field(default_factory=list)
+    ended: CallEnded | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ToolContext:
     recorder: Recorder
@@ -42,6 +50,8 @@ class ToolContext:
     """Path of the best shell the image has."""
     limits: Limits
     stop: StopSignal
+    recorded: Mapping[str, RecordedCall] = field(default_factory=dict)
+    """By `call_id`; empty but for a turn that goes on after a restart."""
 
 
 class Tool(Protocol):

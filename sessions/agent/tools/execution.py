@@ -3,15 +3,22 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from sessions.agent.output import CappedOutput, HeadTail
 from sessions.agent.stop import StopSignal
-from sessions.agent.tools.base import ToolContext
+from sessions.agent.tools.base import RecordedCall, ToolContext
 from sessions.errors import ContainerLostError, ImageNotFoundError, SandboxUnavailableError
-from sessions.events.types import CallEnded, CallStarted, Ending, Output, Stream
+from sessions.events.types import (
+    CallEnded,
+    CallStarted,
+    Ending,
+    Output,
+    OutputDropped,
+    Stream,
+)
 from sessions.providers.base import CommandResult
 from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest, Sandbox
 from sessions.sandbox.limits import MIB
@@ -45,34 +52,52 @@ class _Progress:
     def __init__(self, command: Command, max_output_bytes: int) -> None:
         limit = command.max_output_length or MODEL_OUTPUT_BYTES
         self.kept: dict[Stream, HeadTail] = {"stdout": HeadTail(limit), "stderr": HeadTail(limit)}
+        self._call_id = command.call_id
         self.capped = CappedOutput(command.call_id, max_output_bytes)
         self.unacked = 0
 
     def offset(self, stream: Stream) -> int:
         return self.kept[stream].total
 
-    def add(self, piece: ExecOutput) -> Output | None:
+    def replay(self, recorded: RecordedCall) -> None:
+        """Take up what an earlier process stored."""
+        for body in recorded.outputs:
+            if isinstance(body, OutputDropped):
+                self.kept[body.stream].skip(body.length)
+            else:
+                self.kept[body.stream].add(body.content)
+                self.capped.stored_before(len(body.content))
+
+    def add(self, piece: ExecOutput) -> Iterator[Output | OutputDropped]:
+        """The events to store for a piece. The guest is not trusted to count: what it sends
+        twice is cut off, what it leaves out is recorded as dropped."""
+        gap = piece.offset - self.offset(piece.stream)
+        if gap < 0:
+            if -gap >= len(piece.data):
+                return
+            piece = ExecOutput(piece.stream, piece.offset - gap, piece.data[-gap:])
+        elif gap:
+            self.kept[piece.stream].skip(gap)
+            yield OutputDropped(self._call_id, piece.stream, piece.offset - gap, gap)
         self.kept[piece.stream].add(piece.data)
         self.unacked += len(piece.data)
-        return self.capped.add(piece)
+        stored = self.capped.add(piece)
+        if stored is not None:
+            yield stored
 
 
 async def run_command(command: Command, context: ToolContext) -> CommandResult:
     """Run it, record it, and say how it ended. Raises: SandboxUnavailableError, ImageNotFoundError
     when there was no container to run it in."""
     started_at = time.monotonic()
-    await context.recorder.record(
-        CallStarted(
-            call_id=command.call_id,
-            tool_call_id=command.tool_call_id,
-            index=command.index,
-            tool=command.tool,
-            command=command.text,
-            timeout_s=command.timeout_s,
-            writes=command.writes,
-        )
-    )
     progress = _Progress(command, context.limits.max_output_bytes)
+    recorded = context.recorded.get(command.call_id)
+    if recorded is None:
+        await context.recorder.record(_started(command))
+    else:
+        progress.replay(recorded)
+        if recorded.ended is not None:
+            return _result(command, progress, _as_ended(recorded.ended))
     try:
         end = await _follow(command, context, progress)
     except (SandboxUnavailableError, ImageNotFoundError):
@@ -80,6 +105,28 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
         raise
     await _record_end(command, context, progress, end or _lost(started_at, progress))
     return _result(command, progress, end or _lost(started_at, progress))
+
+
+def _started(command: Command) -> CallStarted:
+    return CallStarted(
+        call_id=command.call_id,
+        tool_call_id=command.tool_call_id,
+        index=command.index,
+        tool=command.tool,
+        command=command.text,
+        timeout_s=command.timeout_s,
+        writes=command.writes,
+    )
+
+
+def _as_ended(body: CallEnded) -> ExecEnded:
+    return ExecEnded(
+        ending=Ending.from_json(body.ending),
+        duration_ms=body.duration_ms,
+        stdout_bytes=body.stdout_bytes,
+        stderr_bytes=body.stderr_bytes,
+        log_path=body.log_path,
+    )
 
 
 def _lost(started_at: float, progress: _Progress) -> ExecEnded:
@@ -92,18 +139,24 @@ def _lost(started_at: float, progress: _Progress) -> ExecEnded:
 
 
 async def _follow(command: Command, context: ToolContext, progress: _Progress) -> ExecEnded | None:
-    """To the end over as many channels as it takes; None when the container is gone."""
-    sandbox = await context.connect()
-    shell = await context.find_shell()
+    """To the end over as many channels as it takes; None when the container is gone.
+
+    A call that began before is only ever looked for where it began: in a new container it would
+    run a second time."""
+    has_begun = command.call_id in context.recorded
     for attempt in range(ATTACH_TRIES + 1):
         try:
-            if attempt:
-                sandbox = await context.reconnect()
+            connect = context.reconnect if has_begun else context.connect
+            sandbox = await connect()
+            shell = await context.find_shell()
+            has_begun = True
             return await _attach(command, context, progress, sandbox, shell)
         except ContainerLostError:
-            return None
+            if has_begun:
+                return None
+            raise
         except SandboxUnavailableError as error:
-            if attempt == ATTACH_TRIES:
+            if attempt == ATTACH_TRIES or not has_begun:
                 raise
             logger.warning("call %s: %s; attaching again", command.call_id, error)
             await asyncio.sleep(ATTACH_WAIT_S * 2**attempt)
@@ -126,9 +179,7 @@ async def _attach(
         async for piece in exec_:
             if isinstance(piece, ExecEnded):
                 return piece
-            stored = progress.add(piece)
-            if stored is not None:
-                await context.recorder.record(stored)
+            await context.recorder.record(*progress.add(piece))
             if progress.unacked >= ACK_EVERY_BYTES:
                 await _ack(context, progress, exec_)
     raise SandboxUnavailableError("The command's stream ended without its ending.")

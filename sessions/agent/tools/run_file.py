@@ -36,14 +36,12 @@ class RunFileTool(Tool):
         if not isinstance(path, str) or not path or not isinstance(content, str):
             raise ToolError("Give the file as path and content, both strings.")
         command = check_command(call.arguments.get("command"))
-        sandbox = await context.connect()
-        try:
-            await sandbox.write_file(path, content.encode("utf-8", "replace"))
-        except FileAccessError as error:
-            raise ToolError(f"{path} was not saved: {error.message}") from error
+        call_id = f"{call.tool_call_id}.0"
+        if call_id not in context.recorded:
+            await self._save(path, content, context)
         result = await run_command(
             Command(
-                call_id=f"{call.tool_call_id}.0",
+                call_id=call_id,
                 tool_call_id=call.tool_call_id,
                 index=0,
                 tool=call.name,
@@ -54,3 +52,10 @@ class RunFileTool(Tool):
             context,
         )
         return ToolResultItem(tool_call_id=call.tool_call_id, name=call.name, commands=[result])
+
+    async def _save(self, path: str, content: str, context: ToolContext) -> None:
+        sandbox = await context.connect()
+        try:
+            await sandbox.write_file(path, content.encode("utf-8", "replace"))
+        except FileAccessError as error:
+            raise ToolError(f"{path} was not saved: {error.message}") from error
