@@ -1,0 +1,107 @@
+"""The Unix socket through which hosts come in: they hand over their two descriptors."""
+
+# ruff: noqa: PTH103, PTH108, PTH120, SIM105
+# pathlib and contextlib would cost the guest memory.
+
+from __future__ import annotations
+
+import _socket
+import os
+from struct import Struct
+
+from sessions.sandbox.guest.loop import READ
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sessions.sandbox.guest.link import Link
+    from sessions.sandbox.guest.loop import Loop
+
+_CREDENTIALS = Struct("iii")
+_DESCRIPTORS = Struct("ii")
+_HANDOVER_S = 5.0
+
+
+class Doorway:
+    def __init__(self, loop: Loop, path: str, admit: Callable[[int, int], Link]) -> None:
+        self._loop = loop
+        self._path = path
+        self._admit = admit
+        self._visitors: dict[Link, _socket.socket] = {}
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        self._unlink()
+        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        mask = os.umask(0o177)
+        self._socket.bind(path)
+        os.umask(mask)
+        self._socket.listen(64)
+        loop.watch(self._socket.fileno(), READ, self._on_visitor)
+
+    def _unlink(self) -> None:
+        try:
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+
+    def close(self) -> None:
+        self._unlink()
+        self._socket.close()
+
+    def _on_visitor(self, _events: int) -> None:
+        try:
+            fd, _address = self._socket._accept()  # type: ignore[attr-defined]  # `socket` would import enum
+        except OSError:
+            return
+        visitor = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, fd)
+        visitor.setblocking(False)
+        credentials = visitor.getsockopt(
+            _socket.SOL_SOCKET, _socket.SO_PEERCRED, _CREDENTIALS.size
+        )
+        uid = _CREDENTIALS.unpack(credentials)[1]
+        if uid not in (0, os.getuid()):
+            visitor.close()
+            return
+        patience = self._loop.call_later(_HANDOVER_S, lambda: self._turn_away(visitor))
+
+        def on_handover(_events: int) -> None:
+            patience.cancel()
+            self._loop.unwatch(visitor.fileno())
+            self._receive(visitor)
+
+        self._loop.watch(fd, READ, on_handover)
+
+    def _turn_away(self, visitor: _socket.socket) -> None:
+        self._loop.unwatch(visitor.fileno())
+        visitor.close()
+
+    def _receive(self, visitor: _socket.socket) -> None:
+        fds = _received_descriptors(visitor)
+        if len(fds) != 2:
+            for fd in fds:
+                os.close(fd)
+            visitor.close()
+            return
+        link = self._admit(*fds)
+        self._visitors[link] = visitor
+        self._loop.watch(visitor.fileno(), READ, lambda _events: link.close())
+
+    def link_closed(self, link: Link) -> None:
+        """Hanging up is what ends the visitor."""
+        visitor = self._visitors.pop(link, None)
+        if visitor is not None:
+            self._turn_away(visitor)
+
+
+def _received_descriptors(visitor: _socket.socket) -> list[int]:
+    space = _socket.CMSG_SPACE(_DESCRIPTORS.size)
+    try:
+        _data, controls, _flags, _address = visitor.recvmsg(1, space, _socket.MSG_CMSG_CLOEXEC)
+    except OSError:
+        return []
+    for level, kind, data in controls:
+        if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+            count = len(data) // 4
+            return list(Struct("i" * count).unpack(data[: count * 4]))
+    return []

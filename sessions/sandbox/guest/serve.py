@@ -1,0 +1,153 @@
+"""The guest itself: PID 1 of a container, or a plain child process in tests."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # `signal` would import enum
+import gc
+import os
+
+from sessions.sandbox.guest.attachment import Attachment
+from sessions.sandbox.guest.call_log import LogFolder
+from sessions.sandbox.guest.cgroup import Cgroup
+from sessions.sandbox.guest.command import Command
+from sessions.sandbox.guest.doorway import Doorway
+from sessions.sandbox.guest.link import Link
+from sessions.sandbox.guest.loop import Loop
+from sessions.sandbox.guest.process_tree import Tags, kill_tree
+from sessions.sandbox.guest.requests import open_request
+from sessions.sandbox.guest.source import RefusedError, Source
+from sessions.sandbox.guest.spawn import User, base_environment
+from sessions.sandbox.guest.start_request import StartRequest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_RUNNING = 256
+_MAX_ENDED = 256
+_MAX_UNSTORED_BYTES = 32 << 20
+"""Of ended commands that no host is attached to, all together."""
+_MAX_REMEMBERED = 10_000
+_STANDARD_WORKSPACE = "/workspace"
+
+
+class Guest:
+    def __init__(self, options: dict[str, str]) -> None:
+        self.loop = Loop()
+        self.workspace = options["workspace"]
+        self.user = User(int(options["uid"]), int(options["gid"]))
+        self.environment = base_environment(os.environ, self.workspace)
+        self.logs = LogFolder(options["run-dir"] + "/calls")
+        self.cgroup = Cgroup()
+        self.tags = Tags()
+        self.null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        self._commands: dict[str, Command] = {}
+        """Running and ended, in the order of their starts."""
+        self._children: dict[int, Callable[[int], None]] = {}
+        self._forgotten: dict[str, None] = {}
+        """Ids of commands that ended and are no longer kept: they are not started again."""
+        self._links: set[Link] = set()
+        self._doorway = Doorway(self.loop, options["socket"], self._admit)
+
+    def run(self) -> None:
+        self.loop.on_signals([_signal.SIGCHLD, _signal.SIGTERM, _signal.SIGINT], self._on_signal)
+        gc.collect()
+        gc.freeze()  # keeps the collector from touching, and so copying, pages after a fork
+        self.loop.run()
+        self._doorway.close()
+        kill_tree(self.tags.taken(), 0)
+
+    def place(self, path: str) -> str:
+        """Where `/workspace/...` is in this guest; other paths as they are."""
+        if path == _STANDARD_WORKSPACE or path.startswith(_STANDARD_WORKSPACE + "/"):
+            return self.workspace + path[len(_STANDARD_WORKSPACE) :]
+        return path
+
+    # Connections
+
+    def _admit(self, in_fd: int, out_fd: int) -> Link:
+        link = Link(self, in_fd, out_fd)
+        self._links.add(link)
+        return link
+
+    def link_closed(self, link: Link) -> None:
+        self._links.discard(link)
+        self._doorway.link_closed(link)
+
+    # Commands
+
+    def start(self, link: Link, ident: int, fields: dict[str, object]) -> Source:
+        request = StartRequest(fields)
+        command = self._commands.get(request.exec_id)
+        existed = command is not None
+        if command is None:
+            self._check_may_start(request)
+            command = Command(self, request)
+            self.adopt(command.pid, command.exited)
+            self._commands[request.exec_id] = command
+        attachment = Attachment(link, ident, command, request)
+        if existed or command.stdin is not None:
+            attachment.announce(existed=existed)
+        return attachment
+
+    def _check_may_start(self, request: StartRequest) -> None:
+        if request.attach_only:
+            raise RefusedError("unknown_exec", "no such command")
+        if request.exec_id in self._forgotten:
+            raise RefusedError("forgotten", "ended, and its output is no longer kept")
+        if any(request.offsets.values()):
+            raise RefusedError("offset_gone", "a new command has no output yet")
+        running = sum(1 for command in self._commands.values() if command.ended is None)
+        if running >= _MAX_RUNNING:
+            raise RefusedError("busy", "too many commands at once")
+
+    def command_ended(self, command: Command) -> None:
+        """Keep it for a host that comes back, within bounds."""
+        idle = [c for c in self._commands.values() if c.ended and c.attachment is None]
+        unstored = sum(c.unstored_bytes() for c in idle)
+        count = len(self._commands)
+        for old in idle:
+            if count <= _MAX_ENDED and unstored <= _MAX_UNSTORED_BYTES:
+                break
+            unstored -= old.unstored_bytes()
+            count -= 1
+            del self._commands[old.exec_id]
+            self._forgotten[old.exec_id] = None
+        while len(self._forgotten) > _MAX_REMEMBERED:
+            del self._forgotten[next(iter(self._forgotten))]
+
+    def request(self, link: Link, ident: int, fields: dict[str, object]) -> Source:
+        return open_request(self, link, ident, fields)
+
+    # Processes
+
+    def adopt(self, pid: int, on_exit: Callable[[int], None]) -> None:
+        """Tell `on_exit` the wait status of this child."""
+        self._children[pid] = on_exit
+
+    def _on_signal(self, number: int) -> None:
+        if number == _signal.SIGCHLD:
+            self._reap()
+        else:
+            self.loop.stop()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            on_exit = self._children.pop(pid, None)
+            if on_exit is not None:
+                on_exit(status)
+
+
+def serve(options: dict[str, str]) -> None:
+    if os.getpid() != 1:
+        from sessions.sandbox.guest.subreaper import become_subreaper  # needs ctypes: tests only
+
+        become_subreaper()
+    os.umask(0o022)
+    Guest(options).run()

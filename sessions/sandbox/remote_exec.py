@@ -1,0 +1,257 @@
+"""The host's end of one command."""
+
+import asyncio
+import json
+import math
+from collections import deque
+from typing import Any
+
+from typing_extensions import override
+
+from sessions.errors import InvalidInputError, SandboxError, SandboxUnavailableError
+from sessions.events.types import Ending, Stream
+from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest
+from sessions.sandbox.connection import Connection, Route, error_of, json_object
+from sessions.sandbox.guest import wire
+
+WINDOW_BYTES = 1024 * 1024
+"""Most output of one stream that waits here to be iterated."""
+_INPUT_BYTES = 64 * 1024
+_NAMES: dict[int, Stream] = {wire.STDOUT: "stdout", wire.STDERR: "stderr", wire.PTY: "pty"}
+_NUMBERS = {name: number for number, name in _NAMES.items()}
+_ENDING_KINDS = frozenset(("exit", "signal", "timeout", "stopped", "oom", "disk_full"))
+_SIGNAL_LENGTH = 16
+
+
+class _Window:
+    """How far one output stream has come, and how far it may."""
+
+    def __init__(self, offset: int) -> None:
+        self.received = offset
+        self.consumed = offset
+        self.limit = offset + WINDOW_BYTES
+
+
+class RemoteExec(Exec, Route):
+    """One iteration only; its items come in the order in which they arrived."""
+
+    def __init__(self, connection: Connection, request: ExecRequest) -> None:
+        self.exec_id = request.exec_id
+        self._connection = connection
+        self._windows = {
+            wire.STDOUT: _Window(request.stdout_offset),
+            wire.STDERR: _Window(request.stderr_offset),
+        }
+        self._items: deque[ExecOutput | ExecEnded] = deque()
+        self._is_over = False
+        self._error: SandboxError | None = None
+        self._arrived = asyncio.Event()
+        self._input_offset: int | None = None
+        self._input_limit = 0
+        self._input_moved = asyncio.Event()
+        self._input_lock = asyncio.Lock()
+        self._ident = connection.open_route(self)
+        self._start(request)
+
+    def _start(self, request: ExecRequest) -> None:
+        body = {
+            "exec_id": request.exec_id,
+            "argv": request.argv,
+            "cwd": request.cwd,
+            "env": dict(request.env),
+            "timeout_s": request.timeout_s,
+            "stdin": request.stdin,
+            "stdout_offset": request.stdout_offset,
+            "stderr_offset": request.stderr_offset,
+            "keep_log": request.keep_log,
+            "window": WINDOW_BYTES,
+        }
+        payload = json.dumps(body).encode()
+        if len(payload) > wire.MAX_PAYLOAD:
+            self._connection.close_route(self._ident)
+            raise InvalidInputError("The command is too long.")
+        self._connection.send(wire.frame(wire.START, self._ident, payload))
+
+    # Iterating
+
+    @override
+    def __aiter__(self) -> "RemoteExec":
+        return self
+
+    async def __anext__(self) -> ExecOutput | ExecEnded:
+        while not self._items:
+            if self._error is not None:
+                raise type(self._error)(self._error.message)
+            if self._is_over:
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        item = self._items.popleft()
+        if isinstance(item, ExecOutput):
+            self._consumed(item)
+        return item
+
+    def _consumed(self, item: ExecOutput) -> None:
+        number = _NUMBERS[item.stream]
+        window = self._windows[number]
+        window.consumed += len(item.data)
+        if self._is_over or window.limit - window.consumed > WINDOW_BYTES // 2:
+            return
+        window.limit = window.consumed + WINDOW_BYTES
+        credit = wire.position_frame(wire.CREDIT, self._ident, number, window.limit)
+        self._connection.send(credit)
+
+    # Receiving
+
+    @override
+    def receive(self, kind: int, payload: bytes) -> None:
+        if kind == wire.OUTPUT:
+            self._receive_output(payload)
+        elif kind == wire.ENDED:
+            self._items.append(self._parse_end(json_object(payload)))
+            self._is_over = True
+            self._connection.close_route(self._ident)
+        elif kind == wire.ERROR:
+            code, message = error_of(payload)
+            kind_of_error = SandboxUnavailableError if code == "superseded" else SandboxError
+            self._end_with(kind_of_error(f"The command cannot be followed: {message}."))
+            self._connection.close_route(self._ident)
+        elif kind == wire.STARTED:
+            self._receive_position(json_object(payload)["stdin"])
+        elif kind == wire.CREDIT:
+            stream, limit = wire.parse_position(payload)
+            if stream != wire.STDIN:
+                raise wire.WireError("credit for no input")
+            self._input_limit = max(self._input_limit, limit)
+        else:
+            raise wire.WireError("frame of the wrong type")
+        self._arrived.set()
+        self._input_moved.set()
+
+    def _receive_output(self, payload: bytes) -> None:
+        stream, offset = wire.parse_position(payload)
+        data = payload[wire.POSITION.size :]
+        window = self._windows.get(stream)
+        if window is None or offset != window.received or not data:
+            raise wire.WireError("output out of place")
+        window.received += len(data)
+        if window.received > window.limit:
+            raise wire.WireError("output beyond its credit")
+        self._items.append(ExecOutput(_NAMES[stream], offset, data))
+
+    def _parse_end(self, fields: dict[str, Any]) -> ExecEnded:
+        sizes, log_path = fields["sizes"], fields["log_path"]
+        if not isinstance(sizes, dict):
+            raise wire.WireError("no sizes")
+        for number, window in self._windows.items():
+            if sizes.get(str(number)) != window.received:
+                raise wire.WireError("the end does not fit the output")
+        if not isinstance(log_path, str):
+            raise wire.WireError("no log path")
+        return ExecEnded(
+            ending=parse_ending(fields),
+            duration_ms=_count(fields["duration_ms"]),
+            stdout_bytes=self._windows[wire.STDOUT].received,
+            stderr_bytes=self._windows[wire.STDERR].received,
+            log_path=log_path,
+        )
+
+    def _receive_position(self, position: Any) -> None:
+        if position is not None and self._input_offset is None:
+            self._input_offset = _count(position["offset"])
+            self._input_limit = max(self._input_limit, _count(position["limit"]))
+
+    @override
+    def lost(self) -> None:
+        if not self._is_over:
+            self._end_with(self._connection.failure())
+
+    def _end_with(self, error: SandboxError) -> None:
+        self._is_over = True
+        self._error = error
+        self._arrived.set()
+        self._input_moved.set()
+
+    # Acting on it
+
+    @override
+    async def ack(self, stream: Stream, offset: int) -> None:
+        frame = wire.position_frame(wire.ACK, self._ident, _NUMBERS[stream], offset)
+        await self._connection.send_soon(frame)
+
+    @override
+    async def stop(self) -> None:
+        await self._connection.send_soon(wire.frame(wire.KILL, self._ident))
+
+    async def detach(self) -> None:
+        """Follow it no longer; the command goes on and can be attached to again."""
+        self._connection.close_route(self._ident)
+        self._end_with(SandboxUnavailableError("The command is followed no longer."))
+        await self._connection.send_soon(wire.frame(wire.CANCEL, self._ident))
+
+    @override
+    async def write_stdin(self, data: bytes) -> None:
+        async with self._input_lock:
+            while data:
+                room = await self._input_room()
+                if room == 0:
+                    return  # it ended, or no longer reads
+                piece, data = data[:room], data[room:]
+                offset = self._input_offset or 0
+                self._input_offset = offset + len(piece)
+                head = wire.data_head(wire.INPUT, self._ident, wire.STDIN, offset, len(piece))
+                await self._connection.send_soon(head + piece)
+
+    async def _input_room(self) -> int:
+        """How much may be written now; waits for some. 0: the command is over.
+
+        Raises: SandboxError, its subclasses, as iterating does.
+        """
+        while True:
+            if self._error is not None:
+                raise type(self._error)(self._error.message)
+            if self._is_over:
+                return 0
+            if self._input_offset is not None and self._input_limit > self._input_offset:
+                return min(self._input_limit - self._input_offset, _INPUT_BYTES)
+            self._input_moved.clear()
+            await self._input_moved.wait()
+
+    @override
+    async def close_stdin(self) -> None:
+        async with self._input_lock:
+            if not self._is_over:
+                await self._connection.send_soon(wire.frame(wire.INPUT_END, self._ident))
+
+
+def parse_ending(fields: dict[str, Any]) -> Ending:
+    """Raises: wire.WireError for an ending that there is not."""
+    kind = fields["kind"]
+    if kind not in _ENDING_KINDS:
+        raise wire.WireError("unknown ending")
+    signal = fields.get("signal")
+    if signal is not None and not (isinstance(signal, str) and len(signal) <= _SIGNAL_LENGTH):
+        raise wire.WireError("bad signal")
+    timeout_s = fields.get("timeout_s")
+    if timeout_s is not None and not (
+        isinstance(timeout_s, (int, float)) and math.isfinite(timeout_s)
+    ):
+        raise wire.WireError("bad timeout")
+    return Ending(
+        kind=kind,
+        exit_code=_count(fields["exit_code"]) if kind == "exit" else None,
+        signal=signal,
+        limit_bytes=_optional_count(fields.get("limit_bytes")),
+        peak_bytes=_optional_count(fields.get("peak_bytes")),
+        timeout_s=timeout_s,
+    )
+
+
+def _count(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= wire.MAX_OFFSET:
+        raise wire.WireError("bad number")
+    return int(value)
+
+
+def _optional_count(value: Any) -> int | None:
+    return None if value is None else _count(value)

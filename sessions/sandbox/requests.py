@@ -1,0 +1,158 @@
+"""The host's end of one request: data both ways under flow control, then a result or an error."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Any
+
+from typing_extensions import override
+
+from sessions.errors import (
+    DiskFullError,
+    EntryExistsError,
+    EntryNotFoundError,
+    FileAccessError,
+    InvalidInputError,
+    OutsideWorkspaceError,
+    SandboxError,
+    WrongEntryKindError,
+)
+from sessions.sandbox.connection import Connection, Route, error_of, json_object
+from sessions.sandbox.guest import wire
+
+WINDOW_BYTES = 1024 * 1024
+_INPUT_BYTES = 64 * 1024
+_ERRORS: dict[str, type[SandboxError]] = {
+    "entry_not_found": EntryNotFoundError,
+    "entry_exists": EntryExistsError,
+    "outside_workspace": OutsideWorkspaceError,
+    "wrong_entry_kind": WrongEntryKindError,
+    "disk_full": DiskFullError,
+    "file_error": FileAccessError,
+    "bad_request": InvalidInputError,  # type: ignore[dict-item]  # not of the sandbox: the caller's
+}
+
+
+class Request(Route):
+    """To be used as `async with`: leaving it early cancels the request in the guest."""
+
+    def __init__(self, connection: Connection, verb: str, **arguments: Any) -> None:
+        body = {"verb": verb, "window": WINDOW_BYTES, **arguments}
+        payload = json.dumps(body).encode()
+        if len(payload) > wire.MAX_PAYLOAD:
+            raise InvalidInputError("The path is too long.", param="path")
+        self._connection = connection
+        self._chunks: deque[bytes] = deque()
+        self._received = self._consumed = 0
+        self._limit = WINDOW_BYTES
+        self._sent = 0
+        self._input_limit = 0
+        self._result: dict[str, Any] | None = None
+        self._error: SandboxError | None = None
+        self._moved = asyncio.Event()
+        self._ident = connection.open_route(self)
+        connection.send(wire.frame(wire.REQUEST, self._ident, payload))
+
+    async def __aenter__(self) -> "Request":
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        if not self._is_over:
+            self._connection.close_route(self._ident)
+            self._connection.send(wire.frame(wire.CANCEL, self._ident))
+
+    @property
+    def _is_over(self) -> bool:
+        return self._result is not None or self._error is not None
+
+    # Receiving
+
+    @override
+    def receive(self, kind: int, payload: bytes) -> None:
+        if kind == wire.OUTPUT:
+            self._receive_data(payload)
+        elif kind == wire.RESULT:
+            self._result = json_object(payload)
+            self._connection.close_route(self._ident)
+        elif kind == wire.ERROR:
+            code, message = error_of(payload)
+            self._error = _ERRORS.get(code, SandboxError)(message)
+            self._connection.close_route(self._ident)
+        elif kind == wire.CREDIT:
+            stream, limit = wire.parse_position(payload)
+            if stream != wire.STDIN:
+                raise wire.WireError("credit for no input")
+            self._input_limit = max(self._input_limit, limit)
+        else:
+            raise wire.WireError("frame of the wrong type")
+        self._moved.set()
+
+    def _receive_data(self, payload: bytes) -> None:
+        stream, offset = wire.parse_position(payload)
+        data = payload[wire.POSITION.size :]
+        if stream != wire.STDOUT or offset != self._received or not data:
+            raise wire.WireError("data out of place")
+        self._received += len(data)
+        if self._received > self._limit:
+            raise wire.WireError("data beyond its credit")
+        self._chunks.append(data)
+
+    @override
+    def lost(self) -> None:
+        if not self._is_over:
+            self._error = self._connection.failure()
+            self._moved.set()
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    # Using it
+
+    async def data(self) -> AsyncIterator[bytes]:
+        """All data of the answer. Raises: the error that the request ended with."""
+        while True:
+            while self._chunks:
+                chunk = self._chunks.popleft()
+                self._grant(len(chunk))
+                yield chunk
+            if self._is_over:
+                self._raise_error()
+                return
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _grant(self, size: int) -> None:
+        self._consumed += size
+        if self._is_over or self._limit - self._consumed > WINDOW_BYTES // 2:
+            return
+        self._limit = self._consumed + WINDOW_BYTES
+        credit = wire.position_frame(wire.CREDIT, self._ident, wire.STDOUT, self._limit)
+        self._connection.send(credit)
+
+    async def result(self) -> dict[str, Any]:
+        """Raises: the error that the request ended with; wire.WireError never gets here."""
+        while not self._is_over:
+            self._moved.clear()
+            await self._moved.wait()
+        self._raise_error()
+        return self._result or {}
+
+    async def write(self, data: bytes) -> None:
+        """Waits for credit. Returns early when the request is over: `result` says why."""
+        view = memoryview(data)
+        while view and not self._is_over:
+            room = min(self._input_limit - self._sent, _INPUT_BYTES)
+            if room <= 0:
+                self._moved.clear()
+                await self._moved.wait()
+                continue
+            piece, view = view[:room], view[room:]
+            head = wire.data_head(wire.INPUT, self._ident, wire.STDIN, self._sent, len(piece))
+            self._sent += len(piece)
+            await self._connection.send_soon(head + piece)
+
+    async def end_input(self) -> None:
+        if not self._is_over:
+            await self._connection.send_soon(wire.frame(wire.INPUT_END, self._ident))
