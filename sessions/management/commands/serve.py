@@ -59,7 +59,7 @@ class Command(BaseCommand):
                 await stack.enter_async_context(agents(process, max_running_turns=limit))
             stack.push_async_callback(server.aclose, grace_s=RESPONSES_GRACE_S)
             token = await sign_in_link_create(user=await admin_ensure())
-            link = address + reverse("sign_in_link", args=[token])
+            link = address + reverse("sign-in-link", args=[token])
             self.stdout.write(f"Berth is at {address} — sign in: {link}")
             self.stdout.flush()
             await signals.wait()

@@ -1,0 +1,121 @@
+import signal
+import socket
+import threading
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serve.raw_http import get
+from tests.serve.server_process import ServerProcess, berth_environment, manage
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    var_dir = tmp_path_factory.mktemp("var")
+    environment = berth_environment(
+        var_dir,
+        f"test-{uuid.uuid4().hex[:8]}",
+        # No engine is needed to serve pages.
+        DOCKER_HOST="unix:///nonexistent/docker.sock",
+    )
+    assert manage(environment, "migrate", "--verbosity", "0").returncode == 0
+    return environment
+
+
+@pytest.fixture
+def server(environment: dict[str, str]) -> Iterator[ServerProcess]:
+    server = ServerProcess(environment).start()
+    yield server
+    if server.process.poll() is None:
+        server.kill()
+
+
+def test_link_signs_in_and_pages_have_hashed_static_files(server: ServerProcess) -> None:
+    assert server.link.startswith(f"{server.url}/sign-in/link/")
+    with urllib.request.urlopen(server.link, timeout=10) as page:
+        text = page.read().decode()
+    styles = [part.split('"')[0] for part in text.split('href="') if ".css" in part.split('"')[0]]
+    assert styles
+    for style in styles:
+        name = style.rsplit("/", 1)[1]
+        assert len(name.split(".")) == 3, f"{name} has no hash"
+        with urllib.request.urlopen(server.url + style, timeout=10) as answer:
+            assert "immutable" in answer.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_it_quickly_and_quietly(server: ServerProcess, number: signal.Signals) -> None:
+    quiet = server.log
+    start = time.monotonic()
+    assert server.stop(number) == 0
+    assert time.monotonic() - start < 5
+    after = server.log.removeprefix(quiet)
+    assert "Traceback" not in after
+    assert "Exception" not in after
+
+
+def test_open_response_does_not_hold_the_end(server: ServerProcess) -> None:
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(b"GET /sign-in/ HTTP/1.1\r\nHost: localhost\r\n")
+        assert server.stop(signal.SIGINT) == 0
+
+
+def test_second_signal_ends_it_at_once(server: ServerProcess) -> None:
+    server.process.send_signal(signal.SIGINT)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(5) in {0, 128 + signal.SIGINT, 128 + signal.SIGTERM}
+
+
+def test_port_in_use_is_one_sentence(environment: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = manage(environment, "serve", "--port", str(port))
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    assert f"Port {port} on 127.0.0.1 is in use" in result.stderr
+
+
+def test_missing_migrations_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    result = manage(berth_environment(tmp_path, "test-none"), "serve", "--port", "0")
+    assert result.returncode == 1
+    assert "manage.py migrate" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_static_files_are_collected_once(server: ServerProcess) -> None:
+    collected = Path(server.environment["BERTH_VAR_DIR"], "static", ".collected")
+    before = collected.stat().st_mtime_ns
+    server.stop()
+    again = ServerProcess(server.environment).start()
+    again.stop()
+    assert collected.stat().st_mtime_ns == before
+
+
+def test_second_start_is_ready_within_five_seconds(server: ServerProcess) -> None:
+    server.stop()
+    start = time.monotonic()
+    again = ServerProcess(server.environment).start()
+    took = time.monotonic() - start
+    again.stop()
+    assert took < 5
+
+
+def test_requests_at_the_same_time_are_answered(server: ServerProcess) -> None:
+    statuses: list[int] = []
+
+    def ask() -> None:
+        statuses.append(get(server.port, "/sign-in/")[0])
+
+    threads = [threading.Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 20
