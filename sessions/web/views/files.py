@@ -54,7 +54,8 @@ async def list_entries(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
     etag = f'"{listing.fingerprint}"'
     if request.headers.get("If-None-Match") == etag:
         return not_modified(etag)
-    response = JsonResponse(listing_json(listing))
+    limit_bytes = settings.BERTH_MAX_UPLOAD_MB * 1024 * 1024
+    response = JsonResponse(listing_json(listing) | {"max_upload_bytes": limit_bytes})
     response["ETag"] = etag
     response["Cache-Control"] = "private, no-cache"
     return response
