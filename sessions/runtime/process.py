@@ -12,22 +12,13 @@ from django.db import connection
 
 from sessions.errors import BerthError, ModelRefusedError
 from sessions.providers.base import ModelStatus, Provider
+from sessions.providers.registry import ModelChoice
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.limits import Limits
 
 HEALTH_TIMEOUT_S = 3.0
 SUPERVISOR_SILENCE_S = 30.0
 """The supervisor makes a pass every second; this long without one is a fault."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelChoice:
-    """A model a session can be created with. `note` says what to expect of it."""
-
-    provider: str
-    model: str
-    label: str
-    note: str = ""
 
 
 class Models(Protocol):

@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
-from sessions.runtime.process import ModelChoice
+from sessions.providers.registry import ModelChoice
 from sessions.sandbox.limits import MIB, Limits
 from sessions.services import NewUpload
 
