@@ -1,0 +1,56 @@
+# Two commands do all the set-up: `make run` and `make test`. The rest is for people who change
+# Berth. Steps that are done already cost next to nothing.
+
+PREPARE := @sh scripts/with_python.sh -m scripts.prepare
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test quick lint fmt bench images doctor clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: ## Set up what is missing and serve (PORT, BIND)
+	$(PREPARE) runtime engine images database static
+	@exec $(BIN)/python manage.py serve
+
+test: ## Lint and every test, Docker and browser included
+	$(PREPARE) tools engine images chromium
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/pytest
+
+quick: ## Lint and the tests that need neither Docker, browser nor weights
+	$(PREPARE) tools
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/pytest -q -m "not docker and not e2e and not model"
+
+lint: ## Formatting, style, types and import contracts
+	$(PREPARE) tools
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@find templates -name '*.html' -exec $(BIN)/djade --check --target-version 5.2 {} +
+	@$(BIN)/djlint --lint --quiet templates
+	@$(BIN)/mypy .
+	@$(BIN)/lint-imports
+
+fmt: ## Format Python and templates
+	$(PREPARE) tools
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+	@find templates -name '*.html' -exec $(BIN)/djade --target-version 5.2 {} + || true
+
+bench: ## Measure, each row beside its floor
+	$(PREPARE) tools engine images
+	@$(BIN)/python -m tests.bench
+
+images: ## Build the sandbox images and the guest's volume
+	$(PREPARE) runtime engine
+	@$(BIN)/python manage.py build_images
+
+doctor: ## Say what is enforced on this machine and what is not
+	$(PREPARE) runtime
+	@$(BIN)/python manage.py doctor
+
+clean: ## Remove caches and what set-up remembers; sessions and the database stay
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis var/stamps
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
