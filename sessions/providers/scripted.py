@@ -47,7 +47,7 @@ _WORDS = re.compile(r"\S*\s*")
 _WORDS_PER_DELTA = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ScriptedProvider:
     model: str = "scripted"
     delay_s: float = 0.0

@@ -1,0 +1,57 @@
+"""Cut a stream of Markdown at the end of its first block that can be run."""
+
+from dataclasses import dataclass, field
+
+from sessions.providers.fences import Block, FenceScanner
+from sessions.providers.markdown import tool_arguments
+
+
+@dataclass(slots=True)
+class BlockCut:
+    """Feed pieces, pass on what comes back, stop when `is_complete`."""
+
+    text: str = ""
+    """What was passed on, all of it."""
+    block: Block | None = None
+    _line: str = ""
+    """The line that is not complete yet; it was passed on already."""
+    _scanner: FenceScanner = field(default_factory=FenceScanner)
+
+    @property
+    def is_complete(self) -> bool:
+        return self.block is not None
+
+    def feed(self, piece: str) -> str:
+        """The part of `piece` that belongs to the reply: all, or up to the end of the block."""
+        passed = ""
+        for line in piece.splitlines(keepends=True):
+            if self.is_complete:
+                break
+            passed += line
+            self._line += line
+            if line.endswith("\n"):
+                self._end_line()
+        self.text += passed
+        return passed
+
+    def _end_line(self) -> None:
+        block = self._scanner.feed(self._line.rstrip("\r\n"))
+        self._line = ""
+        if block is not None and tool_arguments(block) is not None:
+            self.block = block
+
+    def finish(self, *, was_cut_off: bool) -> str:
+        """At the end of the stream. Returns what to pass on still: the fence a model forgot.
+
+        A block the stream was cut off in is incomplete and does not count.
+        """
+        if self.is_complete:
+            return ""
+        self._end_line()
+        block = self.block or (None if was_cut_off else self._scanner.finish())
+        if block is None or block is self.block or tool_arguments(block) is None:
+            return ""
+        self.block = block
+        fence = "```\n" if self.text.endswith("\n") else "\n```\n"
+        self.text += fence
+        return fence

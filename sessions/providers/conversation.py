@@ -1,0 +1,88 @@
+"""Shape a conversation so that endpoints take it, whatever provider wrote it."""
+
+import signal
+from collections.abc import Iterator, Sequence
+
+from sessions.providers.base import CommandResult, Item, ToolCall, ToolResultItem
+
+NO_RESULT = "No result: the turn was ended before the call was done."
+
+
+def with_paired_calls(items: Sequence[Item]) -> list[Item]:
+    """Every call directly followed, after its siblings, by its result.
+
+    Endpoints refuse a call without a result and a result without a call. A turn that was ended in
+    between leaves the first kind: those get a result that says so.
+    """
+    results = {item.tool_call_id: item for item in items if isinstance(item, ToolResultItem)}
+    paired: list[Item] = []
+    unanswered: list[ToolCall] = []
+    for item in items:
+        if unanswered and not isinstance(item, ToolCall):
+            paired.extend(_results(unanswered, results))
+            unanswered = []
+        if isinstance(item, ToolCall):
+            unanswered.append(item)
+        if not isinstance(item, ToolResultItem):
+            paired.append(item)
+    return paired + list(_results(unanswered, results))
+
+
+def _results(
+    calls: Sequence[ToolCall], results: dict[str, ToolResultItem]
+) -> Iterator[ToolResultItem]:
+    for call in calls:
+        missing = ToolResultItem(call.tool_call_id, call.name, text=NO_RESULT)
+        yield results.get(call.tool_call_id, missing)
+
+
+def result_text(item: ToolResultItem) -> str:
+    """A result in words, for models that take tool results as text."""
+    parts = [item.text] if item.text else []
+    parts += [command_text(result) for result in item.commands]
+    return "\n\n".join(parts) or "(no output)"
+
+
+def command_text(result: CommandResult) -> str:
+    lines = [f"$ {result.command}"]
+    if result.stdout:
+        lines.append(result.stdout.rstrip("\n"))
+    if result.stderr:
+        lines += ["[stderr]", result.stderr.rstrip("\n")]
+    lines.append(f"[{ending_text(result)}]")
+    return "\n".join(lines)
+
+
+def ending_text(result: CommandResult) -> str:
+    """How a command ended, as a phrase: `exit code 1`, `timed out after 30 s`."""
+    ending = result.ending
+    match ending.get("kind"):
+        case "exit":
+            return f"exit code {ending.get('exit_code')}"
+        case "signal":
+            return f"killed by {ending.get('signal') or 'a signal'}"
+        case "timeout":
+            limit = ending.get("timeout_s")
+            return f"timed out after {limit:g} s" if limit else "timed out"
+        case "stopped":
+            return "stopped by the person"
+        case "oom":
+            limit = ending.get("limit_bytes")
+            return "killed: out of memory" + (f" (limit {limit:,} bytes)" if limit else "")
+        case "disk_full":
+            return "ended: the disk is full"
+        case "container_lost":
+            return "ended: the container was lost"
+        case kind:
+            return f"ended: {kind}"
+
+
+def exit_code(result: CommandResult) -> int:
+    """The exit code, as a shell would report endings that have none: 128 + signal, else 137."""
+    ending = result.ending
+    if ending.get("kind") == "exit":
+        return int(ending.get("exit_code") or 0)
+    name = ending.get("signal")
+    if isinstance(name, str) and name in signal.Signals.__members__:
+        return 128 + signal.Signals[name]
+    return 128 + signal.SIGKILL

@@ -1,0 +1,112 @@
+"""The embedded model, driven in Markdown: one fenced block a reply is run, plain words end the turn.
+
+The stream is cut at the end of the first block that can be run, so that the model cannot go on and
+invent what the block prints.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from sessions.providers.base import (
+    AssistantMessage,
+    Delta,
+    Finished,
+    Item,
+    ItemDone,
+    ModelRequest,
+    Retrying,
+    TextDelta,
+    ToolCall,
+    ToolResultItem,
+)
+from sessions.providers.block_cut import BlockCut
+from sessions.providers.endpoint import RetryPolicy
+from sessions.providers.local_model import LocalModel
+from sessions.providers.markdown import tool_call
+from sessions.providers.markdown_messages import markdown_messages
+from sessions.providers.openai_chat import OpenAIChat
+from sessions.providers.script import since_user
+
+MAX_REPLY_TOKENS = 2048
+SAMPLING = {
+    "temperature": 0.2,
+    "top_p": 0.9,
+    "max_tokens": MAX_REPLY_TOKENS,
+    "cache_prompt": True,
+    "timings_per_token": True,
+}
+MAX_SAME_CALLS = 2
+"""A call made this often in a turn is not made again."""
+
+
+@dataclass(slots=True)
+class LocalProvider:
+    local_model: LocalModel
+    model: str
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    kind: str = "local"
+    is_tool_markdown: bool = True
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
+        """Waits until the model is downloaded and loaded. Raises: ProviderError."""
+        endpoint = await self.local_model.wait_ready()
+        chat = OpenAIChat(endpoint, "local", self.retry, extra_body=SAMPLING)
+        room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
+        messages = markdown_messages(request.items, max_tokens=room)
+        cut = BlockCut()
+        deltas = chat.stream_messages(messages, is_enough=lambda: cut.is_complete)
+        finished = Finished()
+        async with aclosing(deltas):
+            async for delta in deltas:
+                match delta:
+                    case TextDelta(text):
+                        if piece := cut.feed(text):
+                            yield TextDelta(piece)
+                    case Retrying():
+                        cut = BlockCut()
+                        yield delta
+                    case Finished():
+                        finished = delta
+        if piece := cut.finish(was_cut_off=finished.stop_reason == "length"):
+            yield TextDelta(piece)
+        for ending in _ending(cut, finished, request.items):
+            yield ending
+
+
+def _ending(cut: BlockCut, finished: Finished, items: Sequence[Item]) -> list[Delta]:
+    deltas: list[Delta] = [ItemDone(AssistantMessage(cut.text))] if cut.text.strip() else []
+    call = tool_call(cut.block, f"call_{uuid.uuid4().hex[:24]}") if cut.block else None
+    if call is None:
+        return [*deltas, finished]
+    last_result = _repeats(call, items)
+    if last_result is None:
+        return [*deltas, ItemDone(call), replace(finished, stop_reason="tool_calls")]
+    if _succeeded(last_result):
+        note = "The model began to repeat a command that had worked, so the turn ends here."
+        return [*deltas, replace(finished, stop_reason="end", note=note)]
+    note = (
+        "The model repeated a command that had not worked, so the turn was ended. Tell it what to "
+        "do differently, or use a bigger model."
+    )
+    return [*deltas, replace(finished, stop_reason="repeated", note=note)]
+
+
+def _repeats(call: ToolCall, items: Sequence[Item]) -> ToolResultItem | None:
+    """The last result of this very call, when making it once more leads nowhere: it was the
+    previous one, or was made twice before in this turn."""
+    _, since = since_user(items)
+    calls = [item for item in since if isinstance(item, ToolCall)]
+    same = [c for c in calls if (c.name, c.arguments) == (call.name, call.arguments)]
+    if not same or (same[-1] is not calls[-1] and len(same) < MAX_SAME_CALLS):
+        return None
+    results = {item.tool_call_id: item for item in since if isinstance(item, ToolResultItem)}
+    return results.get(same[-1].tool_call_id)
+
+
+def _succeeded(result: ToolResultItem) -> bool:
+    return bool(result.commands) and all(
+        command.ending.get("kind") == "exit" and command.ending.get("exit_code") == 0
+        for command in result.commands
+    )

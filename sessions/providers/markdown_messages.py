@@ -1,0 +1,86 @@
+"""A conversation as a small model is shown it: words and fenced blocks, no tools."""
+
+from collections.abc import Sequence
+
+from sessions.providers.base import (
+    AssistantMessage,
+    Item,
+    ToolCall,
+    ToolResultItem,
+    UserMessage,
+)
+from sessions.providers.chat_messages import Message
+from sessions.providers.conversation import with_paired_calls
+from sessions.providers.fences import Block, split
+from sessions.providers.markdown_prompt import INSTRUCTIONS, result_message
+
+CHARS_PER_TOKEN = 3.0
+"""On the low side for code, so that the estimate errs to the safe side."""
+_LEFT_OUT = "[Earlier steps are left out here.]"
+
+
+def markdown_messages(items: Sequence[Item], *, max_tokens: int) -> list[Message]:
+    """System text, then the conversation cut to `max_tokens`: the oldest steps go first, the
+    person's latest message never."""
+    conversation = _fitting(_messages(items), max_tokens)
+    return [{"role": "system", "content": INSTRUCTIONS}, *conversation]
+
+
+def _messages(items: Sequence[Item]) -> list[Message]:
+    messages: list[Message] = []
+    for item in with_paired_calls(items):
+        match item:
+            case UserMessage(text):
+                messages.append({"role": "user", "content": text, "is_person": True})
+            case AssistantMessage(text):
+                messages.append({"role": "assistant", "content": text})
+            case ToolCall():
+                # A call that was not read from the text before it, of another provider's session.
+                if not (messages and messages[-1]["role"] == "assistant" and _has_block(messages)):
+                    messages.append({"role": "assistant", "content": _as_block(item)})
+            case ToolResultItem():
+                messages.append({"role": "user", "content": result_message(item)})
+    return messages
+
+
+def _has_block(messages: Sequence[Message]) -> bool:
+    return any(isinstance(part, Block) for part in split(messages[-1]["content"]))
+
+
+def _as_block(call: ToolCall) -> str:
+    if call.name == "run_file":
+        return f"```\n{call.arguments.get('content', '')}\n```"
+    commands = call.arguments.get("commands")
+    lines = commands if isinstance(commands, list) else []
+    return "```bash\n{}\n```".format("\n".join(str(line) for line in lines))
+
+
+def _fitting(messages: Sequence[Message], max_tokens: int) -> list[Message]:
+    """The person's latest message, what came after it and then what came before, as far as it
+    fits, newest first; in their order."""
+    if not messages:
+        return []
+    budget = int(max_tokens * CHARS_PER_TOKEN) - len(INSTRUCTIONS)
+    latest = max((i for i, m in enumerate(messages) if m.get("is_person")), default=0)
+    kept = [latest]
+    budget -= len(messages[latest]["content"])
+    for index in reversed([i for i in range(len(messages)) if i != latest]):
+        budget -= len(messages[index]["content"])
+        if budget < 0:
+            break
+        kept.append(index)
+    fitting = [messages[index] for index in sorted(kept)]
+    if len(fitting) < len(messages):
+        fitting.insert(0, {"role": "user", "content": _LEFT_OUT})
+    return _merged(fitting)
+
+
+def _merged(messages: Sequence[Message]) -> list[Message]:
+    """Roles in turn, as chat templates demand."""
+    merged: list[Message] = []
+    for message in messages:
+        if merged and merged[-1]["role"] == message["role"]:
+            merged[-1]["content"] += f"\n\n{message['content']}"
+        else:
+            merged.append({"role": message["role"], "content": message["content"]})
+    return merged

@@ -1,0 +1,74 @@
+"""What a small model is told so that it works in Markdown, and how results are put to it.
+
+Tuned with real runs on tests/evaluation/tuning_tasks.py, never on the evaluation's own tasks.
+"""
+
+from sessions.providers.base import CommandResult, ToolResultItem
+from sessions.providers.conversation import ending_text
+
+INSTRUCTIONS = """\
+You are a programmer with a Linux computer. You work in the folder /workspace. You act by writing \
+ONE code block per reply. The block is run at once and you are shown its real output.
+
+To save a file and run it, write a python block whose first line is a comment with the file name:
+```python
+# hello.py
+print("hello")
+```
+
+To run shell commands, write a bash block:
+```bash
+ls -l
+```
+
+Rules:
+- One code block per reply, then stop. Never write the output yourself.
+- Write complete programs. Use only the Python standard library. There is no network and no \
+keyboard: never use input().
+- When asked to test, put the tests into the same file below the code, as assert statements, and \
+print a line when they pass.
+- When the output shows an error, write the whole corrected file again under the same name.
+- When the output shows that everything the task asks for is done, answer with one or two \
+sentences and no code block.
+"""
+
+MAX_OUTPUT_CHARS = 2400
+"""Of each stream of each command: the context is small."""
+
+
+def result_message(item: ToolResultItem) -> str:
+    """What the model is told about the block it wrote."""
+    if not item.commands:
+        return f"The block was not run: {item.text}\nWrite a corrected block."
+    told = "\n".join(_told(result) for result in item.commands)
+    if all(_succeeded(result) for result in item.commands):
+        return (
+            f"{told}\nIs there anything in the task that is not done yet? If so, write the next "
+            "code block. If all is done, answer with one sentence and no code block."
+        )
+    return f"{told}\nFind the mistake and write the whole corrected block."
+
+
+def _succeeded(result: CommandResult) -> bool:
+    return result.ending.get("kind") == "exit" and result.ending.get("exit_code") == 0
+
+
+def _told(result: CommandResult) -> str:
+    parts = []
+    for name, text in (("Output", result.stdout), ("Errors", result.stderr)):
+        shown = head_and_tail(text.strip("\n"))
+        if shown:
+            # A longer fence, so that fences in the output do not end it.
+            parts.append(f"{name}:\n````\n{shown}\n````")
+    parts.append(f"It ended with {ending_text(result)}.")
+    if len(parts) == 1:
+        parts.insert(0, "It printed nothing.")
+    return "\n".join(parts)
+
+
+def head_and_tail(text: str, limit: int = MAX_OUTPUT_CHARS) -> str:
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    omitted = len(text) - 2 * half
+    return f"{text[:half]}\n[... {omitted:,} characters left out ...]\n{text[-half:]}"

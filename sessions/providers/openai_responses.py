@@ -1,0 +1,99 @@
+"""The Responses API through the official client: the shell tool, carried out by us.
+
+Nothing is stored at the endpoint (`store=False`); reasoning comes back encrypted and is replayed.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import openai
+from openai.types.responses import ResponseIncludable, ResponseStreamEvent
+from openai.types.shared_params import Reasoning
+
+from sessions.providers.base import Delta, ModelRequest
+from sessions.providers.endpoint import Endpoint, RetryPolicy
+from sessions.providers.openai_errors import (
+    connected,
+    cut_stream,
+    facts_of_body,
+    failure,
+    refused_parameter,
+)
+from sessions.providers.responses_input import responses_input, responses_tools
+from sessions.providers.responses_reply import ResponsesReply
+from sessions.providers.retry import with_retries
+
+_INCLUDE: list[ResponseIncludable] = ["reasoning.encrypted_content"]
+_REASONING: Reasoning = {"summary": "auto"}
+_OPTIONAL = {"include", "reasoning"}
+"""Models that do not reason refuse these; they are then left out for good."""
+_SHELL = "shell"
+
+
+@dataclass(slots=True)
+class OpenAIResponses:
+    endpoint: Endpoint
+    model: str
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    kind: str = "openai_responses"
+    is_tool_markdown: bool = False
+    _refused: set[str] = field(default_factory=set)
+    """Optional parameters, and the shell tool, that this model does not take."""
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
+        """Raises, from the iterator: ProviderError."""
+        deltas = with_retries(lambda: self._attempt(request), self.retry)
+        async with aclosing(deltas):
+            async for delta in deltas:
+                yield delta
+
+    async def _attempt(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
+        reply = ResponsesReply()
+        async with (
+            connected(self.endpoint, self.model) as client,
+            await self._open(client, request) as events,
+        ):
+            async for event in events:
+                for delta in reply.feed(event.to_dict()):
+                    yield delta
+                if reply.failure is not None:
+                    facts = facts_of_body(reply.failure, "the response failed")
+                    raise failure(facts, self.endpoint, self.model)
+        if reply.response is None:
+            raise cut_stream()
+        for delta in reply.ending():
+            yield delta
+
+    async def _open(
+        self, client: openai.AsyncOpenAI, request: ModelRequest
+    ) -> openai.AsyncStream[ResponseStreamEvent]:
+        while True:
+            has_shell = _SHELL not in self._refused
+            try:
+                return await client.responses.create(
+                    model=self.model,
+                    instructions=request.instructions or openai.omit,
+                    input=cast("Any", responses_input(request.items, has_shell=has_shell)),
+                    tools=cast("Any", responses_tools(request.tools, has_shell=has_shell)),
+                    store=False,
+                    stream=True,
+                    include=openai.omit if "include" in self._refused else _INCLUDE,
+                    reasoning=openai.omit if "reasoning" in self._refused else _REASONING,
+                )
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                name = self._refused_now(error)
+                if name is None:
+                    raise
+                self._refused.add(name)
+
+    def _refused_now(self, error: openai.APIStatusError) -> str | None:
+        name = refused_parameter(error, _OPTIONAL - self._refused)
+        if name is None and "encrypted content" in error.message.lower():
+            name = "include"
+        # "Tool 'shell' is not supported with this model": it may still take functions.
+        is_about_shell = "shell" in error.message.lower() and "support" in error.message.lower()
+        if name is None and is_about_shell:
+            name = _SHELL
+        return name if name not in self._refused else None

@@ -1,0 +1,140 @@
+"""Conversation items as input of the Responses API.
+
+Nothing is stored at the endpoint, so each request carries the whole conversation. Items that came
+from this API go back as they came, less what the endpoint would look up in its own store.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sessions.providers.base import (
+    AssistantMessage,
+    CommandResult,
+    Item,
+    Reasoning,
+    ToolCall,
+    ToolResultItem,
+    ToolSpec,
+    UserMessage,
+)
+from sessions.providers.conversation import (
+    ending_text,
+    exit_code,
+    result_text,
+    with_paired_calls,
+)
+from sessions.providers.tool_arguments import arguments_text
+
+Input = dict[str, Any]
+SHELL = "shell"
+_ENDS_OF_THEIR_OWN = {"exit", "timeout"}
+
+
+def responses_input(items: Sequence[Item], *, has_shell: bool) -> list[Input]:
+    """`has_shell` tells whether the endpoint knows the shell tool, or takes it as a function."""
+    made: list[Input] = []
+    shell_calls: dict[str, ToolCall] = {}
+    for item in with_paired_calls(items):
+        if isinstance(item, ToolCall) and has_shell and item.name == SHELL:
+            shell_calls[item.tool_call_id] = item
+        if isinstance(item, ToolResultItem) and item.tool_call_id in shell_calls:
+            made.append(_shell_output(item, shell_calls[item.tool_call_id]))
+        else:
+            made.extend(_plain(item, is_shell=isinstance(item, ToolCall) and has_shell))
+    return made
+
+
+def _plain(item: Item, *, is_shell: bool) -> Iterator[Input]:
+    match item:
+        case UserMessage(text):
+            yield {"role": "user", "content": text}
+        case AssistantMessage(text, raw):
+            yield _replayed(raw, "message") or {"role": "assistant", "content": text}
+        case Reasoning(_, raw):
+            # Without its encrypted content the endpoint would look for it in its store.
+            if raw and raw.get("type") == "reasoning" and raw.get("encrypted_content"):
+                yield {key: value for key, value in raw.items() if key != "status"}
+        case ToolCall() if is_shell and item.name == SHELL:
+            yield _replayed(item.raw, "shell_call") or _shell_call(item)
+        case ToolCall():
+            yield _replayed(item.raw, "function_call") or _function_call(item)
+        case ToolResultItem():
+            yield {
+                "type": "function_call_output",
+                "call_id": item.tool_call_id,
+                "output": result_text(item),
+            }
+
+
+def _replayed(raw: dict[str, Any] | None, expected_type: str) -> Input | None:
+    """The item as it came. Its id would be looked up, so it is left out."""
+    if not raw or raw.get("type") != expected_type:
+        return None
+    return {key: value for key, value in raw.items() if key not in {"id", "created_by"}}
+
+
+def _shell_call(call: ToolCall) -> Input:
+    commands = call.arguments.get("commands")
+    return {
+        "type": "shell_call",
+        "call_id": call.tool_call_id,
+        "action": {
+            "commands": list(commands) if isinstance(commands, list) else [],
+            "timeout_ms": call.arguments.get("timeout_ms"),
+            "max_output_length": call.arguments.get("max_output_length"),
+        },
+        "status": "completed",
+    }
+
+
+def _function_call(call: ToolCall) -> Input:
+    return {
+        "type": "function_call",
+        "call_id": call.tool_call_id,
+        "name": call.name,
+        "arguments": arguments_text(call.arguments),
+    }
+
+
+def _shell_output(item: ToolResultItem, call: ToolCall) -> Input:
+    """One entry per command, as the API demands, also when the tool only had something to say."""
+    output = [_command_output(result) for result in item.commands]
+    if not output:
+        commands = call.arguments.get("commands")
+        count = len(commands) if isinstance(commands, list) and commands else 1
+        entry = {"stdout": "", "stderr": item.text, "outcome": {"type": "exit", "exit_code": 1}}
+        output = [entry] * count
+    return {
+        "type": "shell_call_output",
+        "call_id": item.tool_call_id,
+        "output": output,
+        "max_output_length": item.max_output_length,
+    }
+
+
+def _command_output(result: CommandResult) -> dict[str, Any]:
+    kind = result.ending.get("kind")
+    stderr = result.stderr
+    if kind not in _ENDS_OF_THEIR_OWN:
+        # The API knows exit and timeout alone; the model is told the rest in words.
+        separator = "\n" if stderr and not stderr.endswith("\n") else ""
+        stderr = f"{stderr}{separator}[{ending_text(result)}]"
+    outcome: dict[str, Any] = {"type": "timeout"}
+    if kind != "timeout":
+        outcome = {"type": "exit", "exit_code": exit_code(result)}
+    return {"stdout": result.stdout, "stderr": stderr, "outcome": outcome}
+
+
+def responses_tools(tools: Sequence[ToolSpec], *, has_shell: bool) -> list[dict[str, Any]]:
+    return [
+        {"type": "shell", "environment": {"type": "local"}}
+        if has_shell and tool.name == SHELL
+        else {
+            "type": "function",
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": tool.parameters,
+            "strict": False,
+        }
+        for tool in tools
+    ]
