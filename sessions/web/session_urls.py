@@ -1,0 +1,15 @@
+"""Routes of one session, below `/sessions/<uuid>/`."""
+
+from django.urls import path
+
+from sessions.web.views import session, turns
+
+urlpatterns = [
+    path("", session.session_page, name="session"),
+    path("turns/", turns.turn_create, name="turn-create"),
+    path("turns/<int:number>/remove/", turns.turn_remove, name="turn-remove"),
+    path("stop/", turns.session_stop, name="session-stop"),
+    path("rename/", session.session_rename, name="session-rename"),
+    path("delete/", session.session_delete, name="session-delete"),
+    path("calls/<str:call_id>/output/", session.call_output, name="call-output"),
+]

@@ -1,0 +1,133 @@
+"""One session's page, its name, its end, and the raw output of its calls."""
+
+import re
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from django.http import HttpResponseBase, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
+from django.shortcuts import render, resolve_url
+from django.views.decorators.http import require_GET, require_POST
+
+from sessions import selectors, services
+from sessions.errors import InvalidInputError, NotFoundError
+from sessions.events import log
+from sessions.events.types import CallEnded, CallStarted, Output
+from sessions.models import Session
+from sessions.sandbox.limits import GIB, MIB, Limits
+from sessions.web.http import UserHttpRequest, signed_in, wants_json
+
+MODEL_NOTES = {"scripted": "scripted", "local": "local, small"}
+STREAMS = frozenset({"stdout", "stderr", "pty"})
+
+
+@require_GET
+@signed_in
+async def session_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
+    session = await selectors.session_get(user=request.user, session_id=session_id)
+    context = {
+        "agent_session": session,
+        "session_id": session.id,
+        "owner_name": session.owner.get_username() if session.owner != request.user else "",
+        "model_note": MODEL_NOTES.get(session.provider, ""),
+        "limit_rows": limit_rows(session),
+        "max_text_bytes": services.MAX_TEXT_BYTES,
+        "max_upload_bytes": services.MAX_UPLOAD_BYTES,
+    }
+    return render(request, "sessions/session.html", context)
+
+
+def limit_rows(session: Session) -> list[tuple[str, str]]:
+    """What the session may use, as label and value."""
+    limits = Limits.from_json(session.limits)
+    return [
+        ("Image", session.image),
+        ("Memory", _size(limits.memory_bytes)),
+        ("CPUs", f"{limits.cpus:g}"),
+        ("Processes", str(limits.pids)),
+        ("Command time", _duration(limits.command_timeout_s)),
+        ("Output per command", _size(limits.max_output_bytes)),
+        ("Container life", _duration(limits.session_time_s)),
+        ("Steps per turn", str(limits.max_steps)),
+        ("Tokens per turn", f"{limits.max_tokens:,}"),
+        ("Network", "none but loopback"),
+    ]
+
+
+def _size(value: int) -> str:
+    return f"{value / GIB:g} GiB" if value >= GIB else f"{value / MIB:g} MiB"
+
+
+def _duration(seconds: float) -> str:
+    for length, unit in ((3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"
+
+
+@require_POST
+@signed_in
+async def session_rename(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
+    session = await selectors.session_get(user=request.user, session_id=session_id)
+    await services.session_rename(session=session, title=request.POST.get("title", ""))
+    await session.arefresh_from_db(fields=["title"])
+    return JsonResponse({"title": session.title})
+
+
+@require_POST
+@signed_in
+async def session_delete(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
+    session = await selectors.session_get(user=request.user, session_id=session_id)
+    await services.session_delete(session=session)
+    if wants_json(request):
+        return JsonResponse({"deleted": str(session.id)})
+    return HttpResponseRedirect(resolve_url("dashboard"))
+
+
+@require_GET
+@signed_in
+async def call_output(
+    request: UserHttpRequest, session_id: uuid.UUID, call_id: str
+) -> HttpResponseBase:
+    """The stored bytes of a call as they came, both streams joined in the order of the log, or
+    one of them with `?stream=`."""
+    session = await selectors.session_get(user=request.user, session_id=session_id)
+    stream = request.GET.get("stream", "")
+    if stream and stream not in STREAMS:
+        raise InvalidInputError("`stream` is stdout, stderr or pty.", param="stream")
+    start = await _call_seq(session.id, call_id)
+    name = re.sub(r"[^A-Za-z0-9_.-]", "_", call_id)[:60]
+    suffix = f"-{stream}" if stream else ""
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}{suffix}.log"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    pieces = _call_bytes(session.id, call_id, stream, start)
+    return StreamingHttpResponse(pieces, content_type="application/octet-stream", headers=headers)
+
+
+async def _call_seq(session_id: uuid.UUID, call_id: str) -> int:
+    """Raises: NotFoundError when the session has no such call."""
+    after = 0
+    while batch := await log.read(session_id, after=after, types=[CallStarted.type]):
+        for event in batch:
+            if isinstance(event.body, CallStarted) and event.body.call_id == call_id:
+                return event.seq
+        after = batch[-1].seq
+    raise NotFoundError("There is no such call in this session.")
+
+
+async def _call_bytes(
+    session_id: uuid.UUID, call_id: str, stream: str, after: int
+) -> AsyncIterator[bytes]:
+    types = [Output.type, CallEnded.type]
+    while batch := await log.read(session_id, after=after, types=types):
+        for event in batch:
+            body: Any = event.body
+            if body.call_id != call_id:
+                continue
+            if isinstance(body, CallEnded):
+                return
+            if not stream or body.stream == stream:
+                yield body.content
+        after = batch[-1].seq
