@@ -142,7 +142,6 @@ async def dashboard_page(
     context: dict[str, Any] = {
         "form": form,
         "model": model_progress(),
-        "examples": EXAMPLES,
         **await rows_context(request, search_words(request)),
     }
     return render(request, "sessions/dashboard.html", context, status=status)
@@ -150,7 +149,12 @@ async def dashboard_page(
 
 async def rows_context(request: UserHttpRequest, search: str) -> dict[str, Any]:
     rows = await selectors.session_list(user=request.user, search=search)
-    return {"rows": rows, "search": search, "is_staff": request.user.is_staff}
+    return {
+        "rows": rows,
+        "search": search,
+        "is_staff": request.user.is_staff,
+        "examples": EXAMPLES,
+    }
 
 
 def search_words(request: UserHttpRequest) -> str:
