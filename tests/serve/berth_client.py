@@ -6,6 +6,7 @@ import json
 import re
 import struct
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from typing_extensions import override
 from websockets.asyncio.client import ClientConnection, connect
 
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
@@ -44,6 +46,14 @@ class Seen:
         return b"".join(piece.data for piece in self.outputs)
 
 
+class StayHere(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer like another; what it leads to is the page's business."""
+
+    @override
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
 class BerthClient:
     """Signed in with a link of `link`'s server."""
 
@@ -51,7 +61,9 @@ class BerthClient:
         self.url = url
         self._jar = http.cookiejar.CookieJar()
         self._opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(self._jar)
+            urllib.request.ProxyHandler({}),
+            urllib.request.HTTPCookieProcessor(self._jar),
+            StayHere,
         )
         page = self._opener.open(link, timeout=30).read().decode()
         token = CSRF.search(page)
@@ -67,16 +79,22 @@ class BerthClient:
         return next(str(cookie.value) for cookie in self._jar if cookie.name == "csrftoken")
 
     def post_form(self, url: str, fields: Mapping[str, str]) -> str:
-        """POST as a form; returns the address it led to."""
+        """POST as a form; returns where it leads to, empty for an answer that stays."""
         request = urllib.request.Request(
             url, data=urllib.parse.urlencode(fields).encode(), method="POST"
         )
         request.add_header("Origin", self.url)
         if any(cookie.name == "csrftoken" for cookie in self._jar):
             request.add_header("X-CSRFToken", self.csrf)
-        with self._opener.open(request, timeout=60) as answer:
-            answer.read()
-            return str(answer.url)
+        try:
+            with self._opener.open(request, timeout=60) as answer:
+                answer.read()
+                return ""
+        except urllib.error.HTTPError as error:
+            if error.code not in {302, 303}:
+                raise AssertionError(f"{url}: {error.code} {error.read(2000)!r}") from error
+            with error:
+                return str(error.headers["Location"])
 
     def create_session(self, task: str, **fields: str) -> uuid.UUID:
         """A session on the scripted provider; returns its id."""

@@ -98,7 +98,9 @@ class ServerProcess:
         return code
 
     def kill(self) -> None:
-        self.process.kill()
+        """End it at once; nothing happens when it has ended."""
+        if self.process.poll() is None:
+            self.process.kill()
         self.process.wait(15)
         self._close()
 

@@ -30,8 +30,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def server(environment: dict[str, str]) -> Iterator[ServerProcess]:
     server = ServerProcess(environment).start()
     yield server
-    if server.process.poll() is None:
-        server.kill()
+    server.kill()
 
 
 def test_link_signs_in_and_pages_have_hashed_static_files(server: ServerProcess) -> None:
