@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 from sessions.errors import WrongEntryKindError
 from sessions.sandbox.base import ArchiveFormat, Sandbox
-from sessions.workspace.files import closed_with_reader, resolve
+from sessions.workspace.files import closed_with_reader
 from sessions.workspace.paths import name_of
 
 
@@ -13,11 +13,11 @@ async def open_archive(
 ) -> tuple[str, AsyncGenerator[bytes, None]]:
     """The archive's file name and its bytes; `root_name` names an archive of everything.
 
-    Raises: WrongEntryKindError when it is no folder, and what `resolve` raises. Errors in
-    mid-stream come from the iterator.
+    Raises: WrongEntryKindError when it is no folder, and what `Sandbox.stat` raises.
+    Errors in mid-stream come from the iterator.
     """
-    entry = await resolve(sandbox, path)
+    entry = await sandbox.stat(path)
     if entry.kind != "folder":
         raise WrongEntryKindError("Only a folder can be downloaded as an archive.", param="path")
     name = f"{name_of(path) or root_name}.{format}"
-    return name, closed_with_reader(sandbox.archive(entry.path, format=format))
+    return name, closed_with_reader(sandbox.archive(path, format=format))

@@ -1,60 +1,18 @@
-"""One file of the workspace: which one a path means, and reading exactly what was promised."""
+"""One file of the workspace: reading exactly what was promised, and letting go of it."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
-from sessions.errors import (
-    ConflictError,
-    EntryNotFoundError,
-    OutsideWorkspaceError,
-    WrongEntryKindError,
-)
+from sessions.errors import ConflictError, WrongEntryKindError
 from sessions.sandbox.base import Entry, Sandbox
-from sessions.workspace.paths import check_name, join_path, parent_of
-
-WORKSPACE = "/workspace"
-MAX_SYMLINKS = 20
 
 
-async def resolve(sandbox: Sandbox, path: str) -> Entry:
-    """The entry at `path`, with symlinks followed as far as they stay inside.
+async def stat_file(sandbox: Sandbox, path: str) -> Entry:
+    """The regular file at `path`, through symlinks that stay inside.
 
-    Raises: OutsideWorkspaceError when a symlink leads out, EntryNotFoundError when it leads
-    nowhere or in circles, and what `Sandbox.stat` raises.
+    Raises: WrongEntryKindError when it is none, and what `Sandbox.stat` raises.
     """
-    for _ in range(MAX_SYMLINKS):
-        entry = await sandbox.stat(path)
-        if entry.kind != "symlink":
-            return entry
-        path = follow(entry.path, entry.symlink_target or "")
-    raise EntryNotFoundError("The symlinks lead in circles.", param="path")
-
-
-def follow(path: str, target: str) -> str:
-    """Where a symlink at `path` leads. Raises: OutsideWorkspaceError."""
-    if target == WORKSPACE or target.startswith(WORKSPACE + "/"):
-        here, target = "", target[len(WORKSPACE) :]
-    elif target.startswith("/"):
-        raise OutsideWorkspaceError("The symlink leads out of the workspace.", param="path")
-    else:
-        here = parent_of(path)
-    for name in target.split("/"):
-        if name in {"", "."}:
-            continue
-        if name == "..":
-            if not here:
-                raise OutsideWorkspaceError(
-                    "The symlink leads out of the workspace.", param="path"
-                )
-            here = parent_of(here)
-        else:
-            here = join_path(here, check_name(name))
-    return here
-
-
-async def resolve_file(sandbox: Sandbox, path: str) -> Entry:
-    """As `resolve`. Raises: WrongEntryKindError when it is no regular file."""
-    entry = await resolve(sandbox, path)
+    entry = await sandbox.stat(path)
     if entry.kind != "file":
         what = "a folder" if entry.kind == "folder" else "neither a file nor a folder"
         raise WrongEntryKindError(f"This is {what}.", param="path")

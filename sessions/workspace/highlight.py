@@ -31,7 +31,9 @@ def format_json(text: str) -> str:
 
 def _highlight(text: str, lexer: Lexer) -> str:
     formatter: HtmlFormatter[str] = HtmlFormatter(nowrap=True, classprefix=CLASS_PREFIX)
-    return highlight(text, lexer, formatter)
+    rendered = highlight(text, lexer, formatter)
+    # The formatter ends the last line even where the text does not.
+    return rendered if text.endswith(("\n", "\r")) else rendered.removesuffix("\n")
 
 
 def _lexer_for(name: str, text: str) -> Lexer:

@@ -8,9 +8,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from sessions.errors import BerthError
-from sessions.workspace.files import follow
 from sessions.workspace.highlight import highlight_fence
-from sessions.workspace.paths import decode_path, format_path
+from sessions.workspace.paths import decode_path, format_path, path_of_reference
 
 _TAGS = {
     *("a", "blockquote", "br", "code", "del", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr"),
@@ -85,7 +84,8 @@ def _query_of(reference: str, path: str) -> str | None:
         parts = urlsplit(reference)
         if parts.scheme or parts.netloc or not parts.path:
             return None
-        return format_path(follow(path, decode_path(unquote_to_bytes(parts.path))))
+        target = decode_path(unquote_to_bytes(parts.path))
+        return format_path(path_of_reference(target, base=path))
     except (ValueError, BerthError):
         return None
 

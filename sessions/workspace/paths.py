@@ -106,6 +106,22 @@ def parent_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
+def path_of_reference(reference: str, *, base: str) -> str:
+    """The path a relative reference in the file `base` names, as in a link of a page.
+
+    Raises: OutsideWorkspaceError when it leads out; InvalidInputError as `check_path`.
+    """
+    names = [] if reference.startswith("/") else base.split("/")[:-1]
+    for name in reference.split("/"):
+        if name == ".." and not names:
+            raise OutsideWorkspaceError("The reference leads out of the workspace.")
+        if name == "..":
+            names.pop()
+        elif name not in {"", "."}:
+            names.append(name)
+    return check_path("/".join(names))
+
+
 def display_name(text: str) -> str:
     r"""A name or path for people: what cannot be seen or would reorder the line is escaped.
 

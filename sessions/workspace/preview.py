@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from sessions.sandbox.base import Entry, Sandbox
 from sessions.workspace.csv_table import Table, parse_table
-from sessions.workspace.files import read_head, resolve_file
+from sessions.workspace.files import read_head, stat_file
 from sessions.workspace.hexdump import PAGE_BYTES, HexRow, hex_rows
 from sessions.workspace.paths import name_of
 from sessions.workspace.rendering import MAX_RENDER_BYTES, Renderer, RenderTask
@@ -59,9 +59,9 @@ async def preview_file(
 ) -> Preview:
     """`wanted` is a view or anything else for the usual one; `offset` is where hex starts.
 
-    Raises: what `resolve_file` and `Sandbox.read_file` raise.
+    Raises: what `stat_file` and `Sandbox.read_file` raise.
     """
-    entry = await resolve_file(sandbox, path)
+    entry = await stat_file(sandbox, path)
     head = await read_head(sandbox, entry.path, length=HEAD_BYTES)
     kind = file_kind(head, name_of(path), is_whole=entry.size <= len(head))
     views = VIEWS[kind]

@@ -14,6 +14,9 @@ from sessions.workspace.markdown import render_markdown
 
 MAX_CPU_S = 10
 MAX_MEMORY_BYTES = 1024 * 1024 * 1024
+MAX_FORMATTED_CHARACTERS = 1024 * 1024
+"""Indentation can make a short text very long."""
+MAX_HTML_CHARACTERS = 16 * 1024 * 1024
 
 
 def render(request: dict[str, Any]) -> str:
@@ -22,7 +25,10 @@ def render(request: dict[str, Any]) -> str:
         case "markdown":
             return render_markdown(text, path=request["path"], image_url=request["image_url"])
         case "formatted":
-            return highlight_source(format_json(text), "formatted.json")
+            formatted = format_json(text)
+            if len(formatted) > MAX_FORMATTED_CHARACTERS:
+                raise ValueError("too long once indented")
+            return highlight_source(formatted, "formatted.json")
         case _:
             return highlight_source(text, name)
 
@@ -31,7 +37,10 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     request = json.load(sys.stdin.buffer)
-    sys.stdout.buffer.write(render(request).encode("utf-8", "replace"))
+    rendered = render(request)
+    if len(rendered) > MAX_HTML_CHARACTERS:
+        raise ValueError("too long once rendered")
+    sys.stdout.buffer.write(rendered.encode("utf-8", "replace"))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ _KINDS_BY_SUFFIX: dict[str, FileKind] = {
 }
 _PAGE_START = re.compile(r"\s*<(!doctype|html|svg|\?xml|script)\b", re.IGNORECASE)
 _BMP_HEADER_SIZES = frozenset({12, 40, 52, 56, 64, 108, 124})
-_BINARY_SHARE = 0.1
+_BINARY_SHARE = 0.3
 _TEXT_CONTROLS = frozenset("\t\n\r\f\b\x1b")
 
 

@@ -12,6 +12,7 @@ from sessions.workspace.paths import (
     format_path,
     parse_path,
     path_of_query_string,
+    path_of_reference,
 )
 
 names = (
@@ -112,3 +113,22 @@ def test_a_plus_is_a_plus() -> None:
 )
 def test_what_cannot_be_seen_is_escaped(name: str, shown: str) -> None:
     assert display_name(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("reference", "path"),
+    [
+        ("b.md", "docs/b.md"),
+        ("./x//b.md", "docs/x/b.md"),
+        ("../b.md", "b.md"),
+        ("/b.md", "b.md"),
+        ("..", ""),
+    ],
+)
+def test_a_reference_is_read_from_its_file(reference: str, path: str) -> None:
+    assert path_of_reference(reference, base="docs/a.md") == path
+
+
+def test_a_reference_that_leads_out_is_refused() -> None:
+    with pytest.raises(OutsideWorkspaceError):
+        path_of_reference("../../b.md", base="docs/a.md")

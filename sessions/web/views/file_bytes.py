@@ -28,7 +28,7 @@ from sessions.web.http import UserHttpRequest, signed_in
 from sessions.web.ranges import Span, requested_span
 from sessions.web.views.files import connect, path_of
 from sessions.workspace.archive import open_archive
-from sessions.workspace.files import read_exactly, read_head, resolve_file
+from sessions.workspace.files import read_exactly, read_head, stat_file
 from sessions.workspace.listing import entry_json
 from sessions.workspace.paths import name_of
 from sessions.workspace.preview import MAX_IMAGE_BYTES
@@ -42,7 +42,7 @@ UPLOAD_CHUNK_BYTES = 256 * 1024
 async def download_file(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
     path = path_of(request)
     _, sandbox = await connect(request, session_id)
-    entry = await resolve_file(sandbox, path)
+    entry = await stat_file(sandbox, path)
     etag = etag_of(entry)
     if request.headers.get("If-None-Match") == etag:
         return not_modified(etag)
@@ -65,7 +65,7 @@ async def show_image(request: UserHttpRequest, session_id: uuid.UUID) -> HttpRes
     """A raster image, told by its first bytes; anything a browser could run is refused."""
     path = path_of(request)
     _, sandbox = await connect(request, session_id)
-    entry = await resolve_file(sandbox, path)
+    entry = await stat_file(sandbox, path)
     etag = etag_of(entry)
     if request.headers.get("If-None-Match") == etag:
         return not_modified(etag)

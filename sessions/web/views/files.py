@@ -17,7 +17,6 @@ from sessions.sandbox.base import Sandbox
 from sessions.selectors import session_get
 from sessions.web.file_responses import etag_of, not_modified
 from sessions.web.http import UserHttpRequest, signed_in
-from sessions.workspace.files import resolve
 from sessions.workspace.hexdump import PAGE_BYTES
 from sessions.workspace.listing import PAGE_ENTRIES, entry_json, list_folder, listing_json
 from sessions.workspace.paths import (
@@ -96,7 +95,7 @@ async def _changed_folder(sandbox: Sandbox, wanted: object) -> dict[str, Any] | 
 
 async def _file_now(sandbox: Sandbox, path: str) -> dict[str, Any]:
     try:
-        etag = etag_of(await resolve(sandbox, path))
+        etag = etag_of(await sandbox.stat(path))
     except FileAccessError:
         etag = ""
     return {"query": format_path(path), "etag": etag}
@@ -123,11 +122,10 @@ async def view_file(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResp
         "query": query,
         "name": display_name(name_of(path)),
         "shown_path": display_name(path),
-        "target": display_name(entry.path) if entry.path != path else "",
         "raw_url": f"{reverse('files-raw', args=[session.id])}?path={query}",
         "image_url": f"{reverse('files-image', args=[session.id])}?path={query}",
         "line_numbers": "\n".join(map(str, range(1, preview.line_count + 1))),
-        "hex_end": preview.offset + sum(1 for _ in preview.rows) * 16,
+        "hex_start": f"{preview.offset:x}",
         "hex_previous": preview.offset - PAGE_BYTES if preview.offset else None,
         "hex_next": (
             preview.offset + PAGE_BYTES if preview.offset + PAGE_BYTES < entry.size else None

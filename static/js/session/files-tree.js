@@ -6,6 +6,7 @@ import { element, formatFullTime, formatSize, formatTime, icon } from "berth/fil
 /** @typedef {import("berth/files-model").Row} Row */
 
 const TYPEAHEAD_MS = 600;
+const MAX_TIME_S = 8.64e12;
 
 /**
  * @typedef {object} TreeActions
@@ -134,9 +135,11 @@ export class FilesTree {
     name.title = entry.target === null ? entry.name : `${entry.name} → ${entry.target}`;
     made.querySelector(".files-size").textContent = entry.kind === "file" ? formatSize(entry.size) : "";
     const time = made.querySelector("time");
-    time.textContent = formatTime(entry.modified);
-    time.dateTime = new Date(entry.modified * 1000).toISOString();
-    time.title = formatFullTime(entry.modified);
+    // A file can claim any time; a Date cannot hold them all.
+    const modified = Math.min(Math.max(entry.modified, -MAX_TIME_S), MAX_TIME_S);
+    time.textContent = formatTime(modified);
+    time.dateTime = new Date(modified * 1000).toISOString();
+    time.title = formatFullTime(modified);
   }
 
   #moveTo(key, takeFocus) {

@@ -5,7 +5,7 @@ import { copyText, toast } from "berth/ui";
 export class FilesViewer {
   /**
    * @param {HTMLElement} panel @param {import("berth/files-api").FilesApi} api
-   * @param {{onOpen: (query: string|null) => void, onLink: (query: string) => void, onError: (error: Error) => void}} events
+   * @param {{onOpen: (query: string|null) => void, onLink: (query: string) => void, nameOf: (query: string) => string, onError: (error: Error) => void}} events
    */
   constructor(panel, api, events) {
     this.panel = panel;
@@ -49,9 +49,8 @@ export class FilesViewer {
 
   /** Shows the file again in the same view. */
   async reload() {
-    const { as, offset } = this.article?.dataset ?? {};
-    const view = this.article?.dataset.view ?? as ?? "";
-    if (this.query !== null) await this.open(this.query, { as: view, offset: Number(offset ?? 0) });
+    const { view = "", offset = "0" } = this.article?.dataset ?? {};
+    if (this.query !== null) await this.open(this.query, { as: view, offset: Number(offset) });
   }
 
   /** What `changes/` said of the open file. @param {{query: string, etag: string}} now */
@@ -108,11 +107,11 @@ export class FilesViewer {
     const box = document.createElement("div");
     box.className = "file-failed";
     box.setAttribute("role", "alert");
+    const name = document.createElement("bdi");
+    name.textContent = this.events.nameOf(this.query);
     const text = document.createElement("p");
     text.textContent = error.message;
-    const again = button("Try again", "reload-file");
-    const close = button("Close", "close-file");
-    box.append(text, again, close);
+    box.append(name, text, button("Try again", "reload-file"), button("Close", "close-file"));
     this.view.replaceChildren(box);
   }
 

@@ -48,6 +48,7 @@ class FilesPanel {
         onOpenChange(query);
       },
       onLink: (query) => this.openFile(query),
+      nameOf: (query) => this.#shownPath(query),
       onError: (error) => error.isOutage && this.showTrouble(error.message),
     });
     this.refresher = new FilesRefresher(this.model, this.viewer, {
@@ -145,7 +146,7 @@ class FilesPanel {
       isFolder
         ? { label: "Download as zip", href: this.api.archiveUrl(entry.query) }
         : { label: "Download", href: this.api.rawUrl(entry.query) },
-      { label: "Copy path", act: () => this.#copyPath(entry) },
+      { label: "Copy path", act: () => copyPath(this.#shownPath(entry.query)) },
     ];
     if (!isFolder) items.unshift({ label: "Open", act: () => this.#openEntry(entry) });
     if (!this.canWrite) return items;
@@ -158,12 +159,13 @@ class FilesPanel {
     return items;
   }
 
-  #copyPath(entry) {
-    const names = entry.query.split("/").map((_, depth, all) => {
-      const above = all.slice(0, depth + 1).join("/");
-      return this.model.entry(above)?.name ?? decodeURIComponent(all[depth]);
+  /** The path as people read it. The tree knows the names of what it has loaded. */
+  #shownPath(query) {
+    const names = query.split("/").map((name, depth, all) => {
+      const known = this.model.entry(all.slice(0, depth + 1).join("/"));
+      return known?.name ?? name;
     });
-    copyPath(names.join("/"));
+    return names.join("/");
   }
 
   async #rename(entry) {
