@@ -12,7 +12,7 @@ from sessions.providers.registry import ModelChoice
 from sessions.sandbox.limits import MIB, Limits
 from sessions.services import NewUpload
 
-MAX_EXACT_DIGITS = 6
+MAX_DECIMALS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class LimitField:
     is_whole: bool = True
 
     def shown(self, limits: Limits) -> float:
-        value = getattr(limits, self.attribute) / self.scale
-        return int(value) if self.is_whole else round(value, MAX_EXACT_DIGITS)
+        value = round(getattr(limits, self.attribute) / self.scale, MAX_DECIMALS)
+        return int(value) if value == int(value) else value
 
     def stored(self, value: float) -> Any:
         kind = type(getattr(Limits(), self.attribute))

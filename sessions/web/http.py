@@ -30,7 +30,9 @@ def signed_in(
     """Let only signed-in people in, and keep what they see out of every cache."""
 
     @wraps(view)
-    async def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+    async def wrapper(
+        request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+    ) -> HttpResponseBase:
         user = await request.auser()
         if not isinstance(user, User) or not user.is_active:
             return sign_in_required(request)

@@ -1,6 +1,8 @@
 """A runtime for pages: real wiring over an engine that is either there or away."""
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -20,6 +22,7 @@ from sessions.sandbox.base import (
     DuplexStream,
     EngineInfo,
     ImageInfo,
+    Sandbox,
 )
 from sessions.sandbox.limits import Limits
 
@@ -103,7 +106,7 @@ def models() -> ScriptedOnly:
     return ScriptedOnly()
 
 
-async def _no_channel(*args: object, **kwargs: object) -> object:
+async def _no_channel(stream: DuplexStream) -> Sandbox:
     raise EngineUnavailableError("This engine starts nothing.")
 
 
@@ -116,7 +119,7 @@ def _web_runtime(engine: EmptyEngine, models: ScriptedOnly) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _pages(settings, tmp_path) -> Iterator[None]:
+def _pages(settings: Any, tmp_path: Path) -> Iterator[None]:
     """No collected files are needed to render a page, and no attempt of another test counts."""
     settings.VAR_DIR = settings.STATIC_ROOT = tmp_path
     settings.STORAGES = {
