@@ -6,6 +6,7 @@ the client's last acknowledgement is bounded, so a client that does not read cos
 
 import asyncio
 import logging
+import time
 import uuid
 from typing import Any
 
@@ -135,7 +136,9 @@ class SessionConsumer(OwnedTaskConsumer):
         if self._follow.after > session.last_seq:
             raise InvalidInputError("The cursor is ahead of the log.")
         hello = {**session_to_json(session), "can_write": True}
-        await self._send_json(type="hello", session=hello, last_seq=session.last_seq)
+        await self._send_json(
+            type="hello", session=hello, last_seq=session.last_seq, now=int(time.time() * 1000)
+        )
         shown = session_to_json(session)
         replay_to: int | None = session.last_seq
         seq = self._follow.after

@@ -1,0 +1,123 @@
+// The session page: one socket, everything it brings handed to timeline, terminal and the rest.
+
+import { mountFiles } from "berth/files";
+import { Composer } from "berth/session/composer";
+import { Layout } from "berth/session/layout";
+import { SessionHeader } from "berth/session/main_header";
+import { ConnectionBanner } from "berth/session/main_connection";
+import { wireShortcuts } from "berth/session/main_shortcuts";
+import { SessionSocket } from "berth/session/socket";
+import { applyEvent, concernsState, newState } from "berth/session/state";
+import { TerminalPanel } from "berth/session/terminal";
+import { Timeline } from "berth/session/timeline";
+
+const root = document.querySelector("#session");
+const urls = root.dataset;
+const state = newState();
+/** Server clock minus ours, in ms. */
+let clockOffset = 0;
+const now = () => Date.now() + clockOffset;
+const callUrl = (callId) => urls.callUrl.replace("/0/", `/${encodeURIComponent(callId)}/`);
+
+const header = new SessionHeader(document.querySelector(".session-head"), { now });
+const terminal = new TerminalPanel(document.querySelector("#terminal-panel"), {
+  socketUrl: urls.socketUrl,
+  callUrl,
+});
+const timeline = new Timeline(document.querySelector(".timeline-scroll"), {
+  now,
+  announce: (text) => {
+    document.querySelector("#announcer").textContent = text;
+  },
+  onCall: (callId) => {
+    layout.show("terminal");
+    requestAnimationFrame(() => terminal.jumpTo(callId));
+  },
+});
+const composer = new Composer(document.querySelector("#composer"), {
+  sessionId: urls.sessionId,
+  onSent: () => timeline.scrollToEnd(),
+});
+const files = mountFiles(document.querySelector("#files-panel"), { canWrite: true });
+const layout = new Layout(root, {
+  onShow: (panel) => {
+    files.setActive(panel === "files");
+    if (panel === "terminal") requestAnimationFrame(() => terminal.fit());
+  },
+});
+const connection = new ConnectionBanner(document.querySelector("#connection"), {
+  onRetry: () => socket.retryNow(),
+});
+wireShortcuts({ composer, layout, terminal });
+
+timeline.list.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-call-action]");
+  if (!button) return;
+  const callId = button.closest("[data-call-id]").dataset.callId;
+  callAction(button.dataset.callAction, callId);
+});
+
+function callAction(action, callId) {
+  if (action === "copy-command") terminal.copyCommand(callId);
+  else if (action === "copy-output") terminal.copyOutput(callId);
+  else if (action === "download") location.assign(callUrl(callId));
+  else {
+    layout.show("terminal");
+    if (action === "only") requestAnimationFrame(() => terminal.showOnly(callId));
+    else requestAnimationFrame(() => terminal.jumpTo(callId));
+  }
+}
+
+function onEvents(events) {
+  let isStateChanged = false;
+  for (const event of events) {
+    if (concernsState(event.type)) {
+      applyEvent(state, event);
+      isStateChanged = true;
+    }
+  }
+  timeline.write(events);
+  const seq = events[events.length - 1].seq;
+  terminal.write(events, () => {
+    root.dataset.seq = String(seq);
+    socket.ack(seq);
+  });
+  if (isStateChanged) renderState();
+  if (events.some(({ type }) => type === "call.ended" || type === "turn.ended")) files.refresh();
+}
+
+function renderState() {
+  header.update(state);
+  composer.update(state);
+  files.setRunning(state.running !== null);
+  root.dataset.running = String(state.running !== null);
+}
+
+function onControl(frame) {
+  if (frame.type === "hello") {
+    if (typeof frame.now === "number") clockOffset = frame.now - Date.now();
+    onSession(frame.session);
+  } else if (frame.type === "session") onSession(frame.session);
+  else if (frame.type === "caught_up") {
+    timeline.caughtUp();
+    terminal.all.sink.flush(() => {
+      root.dataset.caughtUp = "true";
+    });
+  }
+}
+
+function onSession(session) {
+  header.setTitle(session.title);
+  state.containerState = session.container_state;
+  renderState();
+}
+
+function onState(socketState) {
+  const isOpen = socketState.name === "open";
+  root.dataset.connected = String(isOpen);
+  connection.update(socketState);
+  composer.setOnline(isOpen);
+}
+
+const socket = new SessionSocket(urls.socketUrl, { onEvents, onControl, onState });
+socket.connect();

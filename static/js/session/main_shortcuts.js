@@ -1,0 +1,42 @@
+// Keys of the whole page. The list a person sees is templates/sessions/_session_shortcuts.html.
+
+/**
+ * @param {{composer: import("berth/session/composer").Composer,
+ *          layout: import("berth/session/layout").Layout,
+ *          terminal: import("berth/session/terminal").TerminalPanel}} parts
+ */
+export function wireShortcuts({ composer, layout, terminal }) {
+  const dialog = document.querySelector("#shortcuts");
+  const actions = {
+    "?": () => dialog.showModal(),
+    "/": () => {
+      layout.show("timeline");
+      composer.text.focus();
+    },
+    1: () => layout.show("timeline"),
+    2: () => layout.show("terminal"),
+    3: () => layout.show("files"),
+    f: () => {
+      layout.show("terminal");
+      terminal.search.open();
+    },
+    g: () => terminal.shown.follow(),
+  };
+  for (const button of document.querySelectorAll("[data-action=shortcuts]")) {
+    button.addEventListener("click", () => dialog.showModal());
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+    const action = actions[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+function isTyping(target) {
+  if (target.closest?.("#files-panel [role=tree]")) return true; // letters look for names there
+  if (target.matches?.(".xterm-helper-textarea")) return false;
+  return Boolean(target.closest?.("input, textarea, select, [contenteditable]"));
+}

@@ -1,0 +1,199 @@
+// Makes one readable terminal out of the output of many calls: separators, endings, stderr in a
+// colour of its own, whole lines of calls that run at the same time.
+//
+// It knows nothing of xterm.js. It writes to a sink:
+//   write(text)      bytes for the terminal, in order
+//   mark(id)         remember this position as the start of call `id`
+//   guard()          nothing a program does reaches above this position from now on
+//   page()           give what follows an empty screen; what was there goes to the scrollback
+//   endPage()        go on below what is on the screen now
+
+import { OutputScanner, PAGE, PAGE_END, RESET } from "berth/session/escape";
+import { commandSummary, describeEnding, formatBytes, formatDuration, formatTime } from "berth/session/format";
+
+/** How long one call's unfinished line keeps another call from writing. */
+export const HOLD_MS = 150;
+/** Live, a held line waits a little longer than in a replay, so that both decide alike. */
+const LIVE_HOLD_MS = 250;
+
+const STDERR_COLOUR = "38;5;210";
+const DIM = "\x1b[90m";
+const COLOURS = { ok: "\x1b[32m", warn: "\x1b[33m", danger: "\x1b[31m" };
+
+/**
+ * @typedef {{write(text: string): void, mark(callId: string): void, guard(): void,
+ *            page(): void, endPage(): void}} Sink
+ * @typedef {{callId: string, stream: string, at: number, parts: (string | symbol)[]}} Piece
+ */
+
+class Call {
+  constructor(event) {
+    this.id = event.call_id;
+    this.summary = commandSummary(event.command);
+    this.writes = event.writes;
+    /** @type {Map<string, {decoder: TextDecoder, scanner: OutputScanner}>} */
+    this.streams = new Map();
+  }
+
+  stream(name) {
+    let stream = this.streams.get(name);
+    if (!stream) {
+      const base = name === "stderr" ? STDERR_COLOUR : "";
+      stream = { decoder: new TextDecoder(), scanner: new OutputScanner(base) };
+      this.streams.set(name, stream);
+    }
+    return stream;
+  }
+}
+
+export class TerminalFeed {
+  /**
+   * @param {Sink} sink
+   * @param {{setTimer?: (run: () => void, ms: number) => void}} options a clock of its own for tests
+   */
+  constructor(sink, { setTimer = (run, ms) => setTimeout(run, ms) } = {}) {
+    this.sink = sink;
+    this.setTimer = setTimer;
+    /** @type {Map<string, Call>} calls that have started and not ended */
+    this.running = new Map();
+    /** @type {Piece[]} */
+    this.held = [];
+    this.writer = "";
+    this.stream = "";
+    this.isLineOpen = false;
+    this.hasPage = false;
+    this.isEmpty = true;
+  }
+
+  callStarted(event) {
+    this.#release(true);
+    this.#closeLine();
+    const call = new Call(event);
+    this.running.set(call.id, call);
+    const { text, more } = call.summary;
+    const saved = call.writes ? `saves ${commandSummary(call.writes).text}` : "";
+    const notes = [saved, more > 0 ? `+${more} more line${more === 1 ? "" : "s"}` : ""].filter(Boolean);
+    const note = notes.length ? `  ${DIM}${notes.join(", ")}` : "";
+    this.sink.write(`${RESET}${this.isEmpty ? "" : "\n"}`);
+    this.sink.mark(call.id);
+    this.sink.write(`${DIM}─── ${formatTime(event.at)} \x1b[36m❯ \x1b[39;1m${text}\x1b[22m${note}\x1b[0m\n`);
+    this.sink.guard();
+    this.isEmpty = false;
+    this.#become(call.id, "");
+  }
+
+  output(event) {
+    if (this.held.length && event.at - this.held[0].at >= HOLD_MS) this.#release(true);
+    const call = this.#call(event);
+    const { decoder, scanner } = call.stream(event.stream);
+    const parts = scanner.feed(decoder.decode(event.data, { stream: true }));
+    if (!parts.length) return;
+    this.#take({ callId: call.id, stream: event.stream, at: event.at, parts });
+  }
+
+  dropped(event) {
+    this.#release(true);
+    this.#switchTo(this.#call(event).id, "");
+    this.#closeLine();
+    this.sink.write(`\x1b[33m··· ${formatBytes(event.length)} of ${event.stream} left out here ···\x1b[0m\n`);
+  }
+
+  callEnded(event) {
+    this.#release(true);
+    const call = this.running.get(event.call_id);
+    if (!call) return;
+    for (const [name, { decoder, scanner }] of call.streams) {
+      const parts = scanner.feed(decoder.decode());
+      if (parts.length) this.#emit({ callId: call.id, stream: name, at: event.at, parts });
+    }
+    const isAlone = this.running.size === 1 && this.writer === call.id;
+    this.#closeLine();
+    const { text, level } = describeEnding(event.ending);
+    const name = isAlone ? "" : `  ${DIM}❮ ${call.summary.text}`;
+    const time = event.duration_ms === undefined ? "" : ` · ${formatDuration(event.duration_ms)}`;
+    this.sink.write(`${RESET}${COLOURS[level]}${text}${DIM}${time}${name}\x1b[0m\n`);
+    this.sink.guard();
+    this.running.delete(call.id);
+    this.writer = "";
+  }
+
+  /** A call that is known by its output alone: its start was lost with an older log. */
+  #call(event) {
+    if (!this.running.has(event.call_id)) {
+      this.callStarted({ call_id: event.call_id, command: event.call_id, writes: "", at: event.at });
+    }
+    return this.running.get(event.call_id);
+  }
+
+  /** @param {Piece} piece */
+  #take(piece) {
+    const mustWait = this.isLineOpen && this.writer && piece.callId !== this.writer;
+    if (mustWait || this.held.some((other) => other.callId === piece.callId)) {
+      if (!this.held.length) this.setTimer(() => this.#release(true), LIVE_HOLD_MS);
+      this.held.push(piece);
+      return;
+    }
+    this.#emit(piece);
+    if (!this.isLineOpen) this.#release(false);
+  }
+
+  /** Write what was held: all of it, or as much as splits nobody's line. */
+  #release(isForced) {
+    const waiting = this.held;
+    this.held = [];
+    for (const piece of waiting) {
+      if (isForced) this.#emit(piece);
+      else this.#take(piece);
+    }
+  }
+
+  /** @param {Piece} piece */
+  #emit(piece) {
+    this.#switchTo(piece.callId, piece.stream);
+    for (const part of piece.parts) {
+      if (part === PAGE) {
+        if (!this.hasPage) this.sink.page();
+        this.hasPage = true;
+      } else if (part === PAGE_END) this.#endPage();
+      else {
+        this.sink.write(part);
+        this.isLineOpen = !part.endsWith("\n");
+      }
+    }
+  }
+
+  #switchTo(callId, stream) {
+    if (callId !== this.writer) {
+      this.#closeLine();
+      const call = this.running.get(callId);
+      this.sink.write(`${RESET}${DIM}┄┄┄ ${call?.summary.text ?? callId}\x1b[0m\n`);
+      this.sink.guard();
+      this.#become(callId, "");
+    }
+    if (stream && stream !== this.stream) {
+      const { scanner } = this.running.get(callId).stream(stream);
+      this.sink.write(scanner.attributes.restore(scanner.base));
+      this.stream = stream;
+    }
+  }
+
+  #become(callId, stream) {
+    this.writer = callId;
+    this.stream = stream;
+    this.isLineOpen = false;
+  }
+
+  #closeLine() {
+    this.#endPage();
+    if (this.isLineOpen) this.sink.write("\x1b[0m\n");
+    this.isLineOpen = false;
+    this.stream = "";
+  }
+
+  #endPage() {
+    if (!this.hasPage) return;
+    this.hasPage = false;
+    this.isLineOpen = false;
+    this.sink.endPage();
+  }
+}

@@ -1,0 +1,249 @@
+// The left side: the session as a list that grows at its end.
+
+import { formatDuration, formatNumber } from "berth/session/format";
+import { CallCard } from "berth/session/timeline_call";
+import { ModelMessage, userMessage } from "berth/session/timeline_message";
+
+const NEAR_END_PX = 80;
+const ENDINGS = {
+  step_limit: "The limit of steps for one turn is reached.",
+  token_limit: "The limit of tokens for one turn is reached.",
+  cost_limit: "The cost limit of one turn is reached.",
+  time_limit: "The container's time is up.",
+  stopped: "Stopped.",
+  failed: "The turn failed.",
+};
+
+export class Timeline {
+  /**
+   * @param {HTMLElement} scroller
+   * @param {{onCall(callId: string): void, now(): number, announce(text: string): void}} handlers
+   *        `now` is the server's clock in ms
+   */
+  constructor(scroller, handlers) {
+    this.scroller = scroller;
+    this.handlers = handlers;
+    this.list = scroller.querySelector("#timeline");
+    this.latest = scroller.parentElement.querySelector("[data-timeline=latest]");
+    /** @type {Map<string, CallCard>} */
+    this.calls = new Map();
+    /** @type {Map<string, ModelMessage>} */
+    this.messages = new Map();
+    /** Messages of the step that runs, so that a repeated attempt can take them back. */
+    this.attempt = { key: "", ids: [] };
+    this.queued = new Map();
+    this.retry = null;
+    this.dirty = new Set();
+    this.frame = 0;
+    this.isFollowing = true;
+    this.isReplaying = true;
+    this.#wire();
+  }
+
+  #wire() {
+    this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    this.latest.addEventListener("click", () => this.scrollToEnd());
+    new ResizeObserver(() => this.isFollowing && this.#toEnd()).observe(this.list);
+    new ResizeObserver(() => this.isFollowing && this.#toEnd()).observe(this.scroller);
+    setInterval(() => this.#tick(), 1000);
+  }
+
+  #scrolled() {
+    const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+    this.isFollowing = scrollHeight - clientHeight - scrollTop < NEAR_END_PX;
+    this.latest.hidden = this.isFollowing;
+  }
+
+  #toEnd() {
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+  }
+
+  scrollToEnd() {
+    this.isFollowing = true;
+    this.#toEnd();
+    this.latest.hidden = true;
+  }
+
+  /** @param {object[]} events */
+  write(events) {
+    for (const event of events) CASES[event.type]?.(this, event);
+    this.#schedule();
+  }
+
+  caughtUp() {
+    this.isReplaying = false;
+    this.#schedule();
+  }
+
+  #schedule() {
+    if (this.frame) return;
+    const run = () => {
+      cancelAnimationFrame(this.frame);
+      clearTimeout(this.timer);
+      this.frame = 0;
+      this.#render();
+    };
+    this.frame = requestAnimationFrame(run);
+    this.timer = setTimeout(run, 300); // a hidden tab has no frames
+  }
+
+  #render() {
+    const now = this.handlers.now();
+    for (const item of this.dirty) item.render(now);
+    this.dirty.clear();
+    if (this.isFollowing) this.#toEnd();
+    else this.latest.hidden = false;
+  }
+
+  #tick() {
+    const now = this.handlers.now();
+    for (const card of this.calls.values()) if (!card.ending) card.tick(now);
+    if (this.retry) this.#renderRetry(now);
+  }
+
+  append(element) {
+    this.list.append(element);
+  }
+
+  announce(text) {
+    if (!this.isReplaying) this.handlers.announce(text);
+  }
+
+  template(name) {
+    return document.querySelector(`#template-${name}`);
+  }
+
+  startCall(event) {
+    const card = new CallCard(this.template("call"), event);
+    this.calls.set(card.id, card);
+    card.element.addEventListener("click", (click) => {
+      const isControl = click.target.closest("button, a, summary");
+      if (!isControl && !getSelection()?.toString()) this.handlers.onCall(card.id);
+    });
+    this.append(card.element);
+    this.dirty.add(card);
+  }
+
+  message(event) {
+    let message = this.messages.get(event.message_id);
+    if (!message) {
+      message = new ModelMessage(this.template(event.kind === "reasoning" ? "reasoning" : "text"), event);
+      this.messages.set(message.id, message);
+      this.attempt.ids.push(message.id);
+      this.append(message.element);
+    }
+    return message;
+  }
+
+  /** Another attempt at the same step makes everything said in the one before void. */
+  startStep({ turn, step }) {
+    const key = `${turn}.${step}`;
+    if (this.attempt.key === key) {
+      for (const id of this.attempt.ids) {
+        this.messages.get(id)?.element.remove();
+        this.messages.delete(id);
+      }
+    }
+    this.attempt = { key, ids: [] };
+  }
+
+  note(level, text, hint = "") {
+    const element = this.template("note").content.firstElementChild.cloneNode(true);
+    element.dataset.level = level;
+    element.querySelector("[data-part=text]").textContent = text;
+    element.querySelector("[data-part=hint]").textContent = hint;
+    this.append(element);
+    return element;
+  }
+
+  retrying(event) {
+    this.retry = { event, element: this.retry?.element ?? this.note("warning", "") };
+    this.list.append(this.retry.element);
+    this.#renderRetry(this.handlers.now());
+  }
+
+  #renderRetry(now) {
+    const { event, element } = this.retry;
+    const seconds = Math.ceil((event.at + event.wait_s * 1000 - now) / 1000);
+    const when = seconds > 0 ? `in ${seconds} s` : "now";
+    const reason = event.reason.replace(/[.\s]+$/, "");
+    element.querySelector("[data-part=text]").textContent =
+      `${reason}. Trying again ${when} (attempt ${event.attempt + 1}).`;
+  }
+
+  /** The model answered after all: the line about retrying says so and stays. */
+  endRetry() {
+    if (!this.retry) return;
+    const { event, element } = this.retry;
+    element.dataset.level = "info";
+    element.querySelector("[data-part=text]").textContent =
+      `${event.reason.replace(/[.\s]+$/, "")}. Tried again ${event.attempt === 1 ? "once" : `${event.attempt} times`}.`;
+    this.retry = null;
+  }
+
+  endTurn(event) {
+    this.endRetry();
+    for (const message of this.messages.values()) message.element.classList.remove("is-streaming");
+    const element = this.template("turn-end").content.firstElementChild.cloneNode(true);
+    element.dataset.reason = event.reason;
+    const tokens = event.input_tokens + event.output_tokens;
+    element.querySelector("[data-part=figures]").textContent = [
+      event.duration_ms ? formatDuration(event.duration_ms) : "",
+      tokens ? `${formatNumber(tokens)} tokens` : "",
+    ].filter(Boolean).join(" · ");
+    const text = event.message || ENDINGS[event.reason] || "";
+    element.querySelector("[data-part=text]").textContent = text;
+    element.querySelector("[data-part=hint]").textContent = event.hint;
+    this.append(element);
+    this.announce(event.reason === "completed" ? "The turn is done." : text);
+  }
+}
+
+/** One case for every event the timeline shows. @type {Record<string, (t: Timeline, e: any) => void>} */
+const CASES = {
+  "turn.queued": (timeline, event) => timeline.queued.set(event.turn, event),
+  "turn.removed": (timeline, event) => timeline.queued.delete(event.turn),
+  "turn.started": (timeline, event) => {
+    const queued = timeline.queued.get(event.turn);
+    timeline.queued.delete(event.turn);
+    if (queued) timeline.append(userMessage(timeline.template("user"), queued));
+  },
+  "turn.ended": (timeline, event) => timeline.endTurn(event),
+  "step.started": (timeline, event) => timeline.startStep(event),
+  "message.delta": (timeline, event) => {
+    timeline.endRetry();
+    const message = timeline.message(event);
+    message.delta(event.text);
+    timeline.dirty.add(message);
+  },
+  "message.done": (timeline, event) => {
+    timeline.endRetry();
+    timeline.message(event).done(event);
+  },
+  "provider.retry": (timeline, event) => timeline.retrying(event),
+  notice: (timeline, event) => timeline.note(event.level, event.text),
+  "container.state": (timeline, event) => {
+    if (event.reason) timeline.note(event.state === "failed" ? "error" : "info", event.reason);
+  },
+  "call.started": (timeline, event) => {
+    timeline.endRetry();
+    timeline.startCall(event);
+    timeline.announce(`Command started: ${event.command.split("\n")[0].slice(0, 80)}`);
+  },
+  output: (timeline, event) => {
+    const card = timeline.calls.get(event.call_id);
+    if (!card) return;
+    card.output(event);
+    timeline.dirty.add(card);
+  },
+  "output.dropped": (timeline, event) => timeline.calls.get(event.call_id)?.dropped(event),
+  "call.ended": (timeline, event) => {
+    const card = timeline.calls.get(event.call_id);
+    if (!card) return;
+    card.ended(event);
+    timeline.dirty.add(card);
+  },
+  "tool.result": (timeline, event) => {
+    if (event.text) timeline.note("warning", event.text);
+  },
+};
