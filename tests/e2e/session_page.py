@@ -1,0 +1,95 @@
+"""What a test does on the pages, in the words of a person."""
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Download, Locator, Page, expect
+
+EXPORT = """() => new Promise((resolve) => document.querySelector("#terminal").dispatchEvent(
+    new CustomEvent("berth:export", {detail: {resolve}})))"""
+SESSION_URL = re.compile(r"/sessions/[0-9a-f-]{36}/$")
+
+
+def script(*steps: str) -> str:
+    """A task for the scripted provider: each step's commands run after the step before."""
+    return "\n---\n".join(f"```bash\n{step}\n```" for step in steps)
+
+
+def create_session(page: Page, task: str) -> "SessionPage":
+    """From the dashboard, as a person does."""
+    page.get_by_role("textbox", name="What should the agent do?").fill(task)
+    page.get_by_role("combobox", name="Model").select_option("scripted:scripted")
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url(SESSION_URL)
+    return SessionPage(page)
+
+
+class SessionPage:
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.root = page.locator("#session")
+        self.cards = page.get_by_role("article", name=re.compile("^Command"))
+        self.stop = page.locator("#composer").get_by_role("button", name="Stop")
+        self.message = page.get_by_role("textbox", name="Message to the agent")
+        self.queue = page.get_by_role("region", name="Messages that wait")
+        self.tree = page.get_by_role("tree", name="Workspace")
+        self.viewer = page.locator(".files-viewer")
+
+    def card(self, number: int) -> Locator:
+        return self.cards.nth(number)
+
+    def wait_until_connected(self) -> None:
+        expect(self.root).to_have_attribute("data-connected", "true")
+        expect(self.root).to_have_attribute("data-caught-up", "true")
+
+    def wait_until_done(self, *, timeout_s: float = 60) -> None:
+        """All turns that were sent have ended."""
+        milliseconds = timeout_s * 1000
+        expect(self.page.locator(".turn-end").last).to_be_visible(timeout=milliseconds)
+        expect(self.root).to_have_attribute("data-running", "false", timeout=milliseconds)
+        expect(self.queue).to_be_hidden(timeout=milliseconds)
+
+    def terminal_text(self) -> str:
+        """All of the terminal, scrollback included, as plain text."""
+        return str(self.page.evaluate(EXPORT))
+
+    def wait_for_terminal(self, text: str) -> None:
+        self.page.wait_for_function(
+            f"(text) => ({EXPORT})().then((shown) => shown.includes(text))", arg=text
+        )
+
+    def shown_bytes(self, number: int) -> dict[str, str | None]:
+        """Sizes and checksums of the bytes a card got, per stream."""
+        card = self.card(number)
+        return {
+            name: card.get_attribute(f"data-{name}")
+            for name in ("stdout-bytes", "stdout-crc32", "stderr-bytes", "stderr-crc32")
+        }
+
+    def send(self, text: str) -> None:
+        self.message.fill(text)
+        self.page.locator("#composer").get_by_role(
+            "button", name=re.compile("^(Send|Queue)$")
+        ).click()
+        expect(self.message).to_have_value("")
+
+    def open_files(self) -> None:
+        self.page.get_by_role("tab", name="Files").click()
+        expect(self.tree).to_have_attribute("aria-busy", "false")
+
+    def entry(self, name: str) -> Locator:
+        has_name = self.page.get_by_text(name, exact=True)
+        return self.tree.get_by_role("treeitem").filter(has=has_name)
+
+    def choose(self, name: str, action: str) -> None:
+        """An action from the menu of an entry."""
+        self.entry(name).click(button="right")
+        self.page.get_by_role("menuitem", name=action).click()
+
+    def download(self, press: Locator, folder: Path) -> Path:
+        with self.page.expect_download() as waiting:
+            press.click()
+        download: Download = waiting.value
+        target = folder / download.suggested_filename
+        download.save_as(target)
+        return target

@@ -1,0 +1,55 @@
+"""The server is killed while a command runs and a page watches it."""
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, expect
+
+from tests.e2e.accounts import new_link
+from tests.e2e.conftest import remove_all_of, sign_in
+from tests.e2e.session_page import create_session, script
+from tests.serve.berth_client import BerthClient
+from tests.serve.server_process import ServerProcess, berth_environment, manage
+
+COUNTING = "for i in $(seq 40); do echo tick $i; sleep 0.25; done; date +%s%N > started-once"
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server of this test's own, which it may kill."""
+    installation = f"e2e-{uuid.uuid4().hex[:8]}"
+    environment = berth_environment(tmp_path_factory.mktemp("berth"), installation)
+    assert manage(environment, "migrate", "--verbosity", "0").returncode == 0
+    server = ServerProcess(environment).start()
+    try:
+        yield server
+    finally:
+        server.kill()
+        remove_all_of(installation)
+
+
+def test_page_says_so_and_comes_back_with_every_byte(
+    server: ServerProcess, new_context: Callable[..., BrowserContext]
+) -> None:
+    context = new_context()
+    guard = context.guard  # type: ignore[attr-defined]  # put there by new_context
+    guard.allow("ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection|ERR_EMPTY")
+    sign_in(context, BerthClient(server.url, new_link(server, "admin", is_staff=True)))
+    page = context.new_page()
+    page.goto(server.url)
+    session = create_session(page, script(COUNTING))
+    session.wait_for_terminal("tick 3")
+
+    server.kill()
+    expect(page.get_by_text("Disconnected")).to_be_visible()
+    ServerProcess.start(server)
+    expect(session.root).to_have_attribute("data-connected", "true", timeout=30_000)
+    expect(page.get_by_text("Disconnected")).to_be_hidden()
+
+    session.wait_until_done()
+    shown = session.terminal_text()
+    for number in range(1, 41):
+        assert shown.count(f"tick {number}\n") == 1, number
+    expect(session.cards).to_have_count(1)
+    expect(session.card(0)).to_contain_text("exit 0")
