@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 from sessions.errors import WrongEntryKindError
 from sessions.sandbox.base import ArchiveFormat, Sandbox
-from sessions.workspace.files import closed_with_reader
+from sessions.workspace.files import begun, closed_with_reader
 from sessions.workspace.paths import name_of
 
 
@@ -20,4 +20,5 @@ async def open_archive(
     if entry.kind != "folder":
         raise WrongEntryKindError("Only a folder can be downloaded as an archive.", param="path")
     name = f"{name_of(path) or root_name}.{format}"
-    return name, closed_with_reader(sandbox.archive(path, format=format))
+    pieces = closed_with_reader(sandbox.archive(path, format=format))
+    return name, await begun(pieces)

@@ -53,6 +53,22 @@ def _pieces(sandbox: Sandbox, path: str, offset: int, length: int) -> AsyncGener
     return closed_with_reader(sandbox.read_file(path, offset=offset, length=length))
 
 
+async def begun(pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same pieces once the first is there: what fails at once fails before headers are sent."""
+    first = await anext(pieces, b"")
+    return _continued(first, pieces)
+
+
+async def _continued(
+    first: bytes, pieces: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
+    async with aclosing(pieces):
+        if first:
+            yield first
+        async for piece in pieces:
+            yield piece
+
+
 async def closed_with_reader(pieces: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     """The same pieces; whoever closes this ends the work in the container too."""
     try:

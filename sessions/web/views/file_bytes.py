@@ -28,7 +28,7 @@ from sessions.web.http import UserHttpRequest, signed_in
 from sessions.web.ranges import Span, requested_span
 from sessions.web.views.files import connect, path_of
 from sessions.workspace.archive import open_archive
-from sessions.workspace.files import read_exactly, read_head, stat_file
+from sessions.workspace.files import begun, read_exactly, read_head, stat_file
 from sessions.workspace.listing import entry_json
 from sessions.workspace.paths import name_of
 from sessions.workspace.preview import MAX_IMAGE_BYTES
@@ -49,9 +49,10 @@ async def download_file(request: UserHttpRequest, session_id: uuid.UUID) -> Http
     span = requested_span(request, size=entry.size, etag=etag)
     if span is None:
         return range_refused(entry.size)
+    pieces = read_exactly(sandbox, entry.path, offset=span.offset, length=span.length)
     return span_response(
         request,
-        read_exactly(sandbox, entry.path, offset=span.offset, length=span.length),
+        pieces if request.method == "HEAD" else await begun(pieces),
         span=span,
         etag=etag,
         content_type="application/octet-stream",
