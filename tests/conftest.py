@@ -1,15 +1,23 @@
 """Fixtures that every part shares: people, sessions, and a runtime over real guests."""
 
 import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
 
 from sessions import services
 from sessions.models import Session
+from sessions.runtime.process import Runtime, SandboxConfig
+from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.wiring import max_limits, use_runtime
+from sessions.sandbox.channel import open_channel
 from sessions.sandbox.limits import Limits
+from tests.sandbox.child_backend import ChildBackend
+from tests.scripted_models import ScriptedModels
 
-# pytest_plugins = ["tests.no_silent_skips"]
+pytest_plugins = ["tests.no_silent_skips"]
 
 
 @pytest.fixture(autouse=True)
@@ -51,3 +59,18 @@ async def agent_session(alice: User) -> Session:
 @pytest.fixture
 def unknown_id() -> uuid.UUID:
     return uuid.uuid4()
+
+
+@pytest.fixture
+async def sandbox_runtime(settings, tmp_path: Path) -> AsyncIterator[Runtime]:
+    """This process's runtime over guests that are plain child processes."""
+    settings.VAR_DIR = tmp_path
+    runtime = Runtime(
+        sandboxes=Sandboxes(ChildBackend(), open_channel),
+        models=ScriptedModels(),
+        config=SandboxConfig("child", Limits(), max_limits()),
+    )
+    use_runtime(runtime)
+    yield runtime
+    use_runtime(None)
+    await runtime.aclose()

@@ -37,7 +37,7 @@ class Reaper:
                     await self._reclaim_deleted()
                     if now - reconciled_at >= RECONCILE_S:
                         reconciled_at = now
-                        await self._expire()
+                        await self.expire()
                         await self.reconcile()
                 except SandboxError as error:
                     logger.warning("reclaiming waits: %s", error.message)
@@ -55,7 +55,7 @@ class Reaper:
             )
             await session.adelete()
 
-    async def _expire(self) -> None:
+    async def expire(self) -> None:
         """Remove idle containers that have lived as long as their session allows."""
         running = Turn.objects.filter(status=TurnStatus.RUNNING).values("session")
         rows = Session.objects.filter(

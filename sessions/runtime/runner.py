@@ -17,7 +17,7 @@ from sessions.agent.limits import TimeLimitReached, TurnEnd, TurnLimits
 from sessions.agent.loop import TurnState, run_turn
 from sessions.agent.prompts import instructions
 from sessions.agent.stop import StopSignal
-from sessions.agent.tools.base import RecordedCall, Tool, ToolContext
+from sessions.agent.tools.base import Connected, RecordedCall, Tool, ToolContext
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import ShellTool
 from sessions.errors import BerthError, FileAccessError, LeaseLostError, ProviderError
@@ -129,11 +129,12 @@ class Runner:
         context = ToolContext(
             recorder=recorder,
             connect=self._connect,
-            reconnect=lambda: self._sandboxes.reconnect(self.session),
+            reconnect=lambda container_id: self._sandboxes.reconnect(self.session, container_id),
             find_shell=lambda: self._sandboxes.shell(self.session),
             limits=self._limits,
             stop=self.stop,
             recorded=recorded,
+            recorded_in=self.session.container_id,
         )
         # The container starts while the model thinks; who needs it waits for the same start.
         warming = asyncio.create_task(self._connect())
@@ -150,14 +151,15 @@ class Runner:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
 
-    async def _connect(self) -> Sandbox:
+    async def _connect(self) -> Connected:
         """The session's sandbox with every uploaded file in it."""
         sandbox = await self._sandboxes.connect(self.session)
+        container_id = self._sandboxes.container_id(self.session)
         async with self._delivery:
             uploads = Upload.objects.filter(turn__session=self.session, delivered_at=None)
             async for upload in uploads.order_by("id"):
                 await self._deliver(sandbox, upload)
-        return sandbox
+        return Connected(sandbox, container_id)
 
     async def _deliver(self, sandbox: Sandbox, upload: Upload) -> None:
         path = os.fsdecode(unquote_to_bytes(upload.name))

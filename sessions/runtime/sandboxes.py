@@ -36,6 +36,7 @@ class Sandboxes:
         self.backend = backend
         self._open_channel = open_channel
         self._channels: dict[uuid.UUID, Sandbox] = {}
+        self._container_ids: dict[uuid.UUID, str] = {}
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
         self._shells: dict[str, str] = {}
 
@@ -65,16 +66,20 @@ class Sandboxes:
                     await self.backend.remove(row.container_id)
             return await self._create(row)
 
-    async def reconnect(self, session: Session) -> Sandbox:
-        """The same container again. Raises: ContainerLostError when it is gone."""
+    async def reconnect(self, session: Session, container_id: str) -> Sandbox:
+        """That very container again. Raises: ContainerLostError when it is gone."""
         async with self._locked(session.id):
+            row = await Session.objects.aget(id=session.id)
+            if not container_id or row.container_id != container_id:
+                raise ContainerLostError("The container is gone.")
             channel = self._channels.get(session.id)
             if channel is not None and channel.is_open:
                 return channel
-            row = await Session.objects.aget(id=session.id)
-            if not row.container_id:
-                raise ContainerLostError("The container is gone.")
             return await self._open(row)
+
+    def container_id(self, session: Session) -> str:
+        """The container the open channel leads to, empty when there is none."""
+        return self._container_ids.get(session.id, "")
 
     async def shell(self, session: Session) -> str:
         """The best shell the container has. Raises: as `connect`."""
@@ -103,7 +108,9 @@ class Sandboxes:
 
     async def _open(self, row: Session) -> Sandbox:
         channel = await self._open_channel(await self.backend.open(row.container_id))
+        await self._close(row.id)
         self._channels[row.id] = channel
+        self._container_ids[row.id] = row.container_id
         if row.container_state != State.CONNECTED:
             await self._set_state(row, State.CONNECTED)
         return channel
@@ -160,12 +167,16 @@ class Sandboxes:
         self._locks.pop(session.id, None)
 
     async def _close(self, session_id: uuid.UUID) -> None:
+        self._container_ids.pop(session_id, None)
         channel = self._channels.pop(session_id, None)
         if channel is not None:
             await channel.close()
 
-    async def aclose(self) -> None:
-        """Close all channels; containers go on."""
+    async def close_channels(self) -> None:
+        """Containers and what runs in them go on."""
         for session_id in list(self._channels):
             await self._close(session_id)
+
+    async def aclose(self) -> None:
+        await self.close_channels()
         await self.backend.close()

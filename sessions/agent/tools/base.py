@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from sessions.agent.stop import StopSignal
 from sessions.events.types import CallEnded, EventBody, Output, OutputDropped
@@ -27,7 +27,15 @@ class Recorder(Protocol):
         ...
 
 
-Connect: TypeAlias = Callable[[], Awaitable[Sandbox]]
+class Connected(NamedTuple):
+    """A sandbox, and which container it is."""
+
+    sandbox: Sandbox
+    container_id: str
+
+
+Connect: TypeAlias = Callable[[], Awaitable[Connected]]
+Reconnect: TypeAlias = Callable[[str], Awaitable[Sandbox]]
 
 
 @dataclass(slots=True)
@@ -43,15 +51,17 @@ class ToolContext:
     recorder: Recorder
     connect: Connect
     """A sandbox with a live container, made when there is none yet. Raises: SandboxError."""
-    reconnect: Connect
-    """The same container again after its channel broke. Raises: ContainerLostError when that
-    container is gone, SandboxUnavailableError when the engine does not answer."""
+    reconnect: Reconnect
+    """That very container, over a new channel when the last one broke. Raises: ContainerLostError when it is
+    gone, SandboxUnavailableError when the engine does not answer."""
     find_shell: Callable[[], Awaitable[str]]
     """Path of the best shell the image has."""
     limits: Limits
     stop: StopSignal
     recorded: Mapping[str, RecordedCall] = field(default_factory=dict)
     """By `call_id`; empty but for a turn that goes on after a restart."""
+    recorded_in: str = ""
+    """The container those calls began in, empty when there was none left."""
 
 
 class Tool(Protocol):

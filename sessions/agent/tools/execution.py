@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sessions.agent.output import CappedOutput, HeadTail
 from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import RecordedCall, ToolContext
-from sessions.errors import ContainerLostError, ImageNotFoundError, SandboxUnavailableError
+from sessions.errors import ContainerLostError, SandboxUnavailableError
 from sessions.events.types import (
     CallEnded,
     CallStarted,
@@ -93,18 +93,23 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
     progress = _Progress(command, context.limits.max_output_bytes)
     recorded = context.recorded.get(command.call_id)
     if recorded is None:
+        _, container_id = await context.connect()
         await context.recorder.record(_started(command))
     else:
+        # It began before: it is only ever looked for where it began, because in another
+        # container it would run a second time.
+        container_id = context.recorded_in
         progress.replay(recorded)
         if recorded.ended is not None:
             return _result(command, progress, _as_ended(recorded.ended))
     try:
-        end = await _follow(command, context, progress)
-    except (SandboxUnavailableError, ImageNotFoundError):
+        end = await _follow(command, context, progress, container_id)
+    except SandboxUnavailableError:
         await _record_end(command, context, progress, _lost(started_at, progress))
         raise
-    await _record_end(command, context, progress, end or _lost(started_at, progress))
-    return _result(command, progress, end or _lost(started_at, progress))
+    end = end or _lost(started_at, progress)
+    await _record_end(command, context, progress, end)
+    return _result(command, progress, end)
 
 
 def _started(command: Command) -> CallStarted:
@@ -138,25 +143,19 @@ def _lost(started_at: float, progress: _Progress) -> ExecEnded:
     )
 
 
-async def _follow(command: Command, context: ToolContext, progress: _Progress) -> ExecEnded | None:
-    """To the end over as many channels as it takes; None when the container is gone.
-
-    A call that began before is only ever looked for where it began: in a new container it would
-    run a second time."""
-    has_begun = command.call_id in context.recorded
+async def _follow(
+    command: Command, context: ToolContext, progress: _Progress, container_id: str
+) -> ExecEnded | None:
+    """To the end over as many channels as it takes; None when the container is gone."""
     for attempt in range(ATTACH_TRIES + 1):
         try:
-            connect = context.reconnect if has_begun else context.connect
-            sandbox = await connect()
+            sandbox = await context.reconnect(container_id)
             shell = await context.find_shell()
-            has_begun = True
             return await _attach(command, context, progress, sandbox, shell)
         except ContainerLostError:
-            if has_begun:
-                return None
-            raise
+            return None
         except SandboxUnavailableError as error:
-            if attempt == ATTACH_TRIES or not has_begun:
+            if attempt == ATTACH_TRIES:
                 raise
             logger.warning("call %s: %s; attaching again", command.call_id, error)
             await asyncio.sleep(ATTACH_WAIT_S * 2**attempt)

@@ -54,7 +54,7 @@ class RunFileTool(Tool):
         return ToolResultItem(tool_call_id=call.tool_call_id, name=call.name, commands=[result])
 
     async def _save(self, path: str, content: str, context: ToolContext) -> None:
-        sandbox = await context.connect()
+        sandbox, _ = await context.connect()
         try:
             await sandbox.write_file(path, content.encode("utf-8", "replace"))
         except FileAccessError as error:

@@ -1,0 +1,137 @@
+"""What an earlier process left is gone on with, byte for byte."""
+
+import asyncio
+import hashlib
+
+from django.contrib.auth.models import User
+
+from sessions import services
+from sessions.events.types import CallEnded, CallStarted, Output, TurnEnded
+from sessions.models import Session, Turn, TurnStatus
+from sessions.runtime.process import Runtime
+from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.supervisor import Supervisor, is_holder_dead, lease_name
+from sessions.sandbox.channel import open_channel
+from tests.runtime.conftest import Log
+from tests.runtime.test_turns import is_end, output_of, start
+from tests.scripted_models import ScriptedModels
+
+
+async def _run(runtime: Runtime) -> asyncio.Task[None]:
+    async def live() -> None:
+        try:
+            await Supervisor(runtime, max_running_turns=4).run()
+        finally:
+            await runtime.sandboxes.close_channels()
+
+    return asyncio.create_task(live())
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _another(runtime: Runtime) -> Runtime:
+    """A second process's runtime: the same engine, no channel of the first one's."""
+    sandboxes = Sandboxes(runtime.sandboxes.backend, open_channel)
+    return Runtime(sandboxes=sandboxes, models=ScriptedModels(), config=runtime.config)
+
+
+async def test_a_turn_goes_on_in_the_next_process_and_no_command_runs_twice(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    count = "for i in $(seq 60); do echo line $i; sleep 0.05; done; echo ran >> ran"
+    session = await start(alice, f"```bash\n{count}\n```\n---\n```bash\ncat ran\n```")
+    first = await _run(sandbox_runtime)
+    await Log(session).wait_for(lambda body: isinstance(body, Output))
+    await asyncio.sleep(0.5)
+    await _end(first)
+    turn = await Turn.objects.aget(session=session)
+    assert turn.status == TurnStatus.RUNNING
+    assert await Log(session).of(TurnEnded) == []
+
+    await asyncio.sleep(0.3)  # output goes on while nobody reads it
+    second = await _run(_another(sandbox_runtime))
+    end = await Log(session).wait_for(is_end, 30)
+    await _end(second)
+
+    assert end.reason == "completed"
+    first_id = (await Log(session).of(CallStarted))[0].call_id
+    outputs = await Log(session).of(Output)
+    count_output = b"".join(o.content for o in outputs if o.call_id == first_id)
+    assert count_output == b"".join(b"line %d\n" % i for i in range(1, 61))
+    assert await output_of(session) == b"ran\n"
+    assert len(await Log(session).of(CallStarted)) == 2
+    assert len(await Log(session).of(CallEnded)) == 2
+
+
+async def test_bytes_cut_anywhere_are_there_once(sandbox_runtime: Runtime, alice: User) -> None:
+    """A flood, interrupted again and again."""
+    command = "head -c 20000000 /dev/urandom | tee copy; sha256sum < copy > sum"
+    session = await start(alice, f"```bash\n{command}\n```\n---\n```bash\ncat sum\n```")
+    for _ in range(4):
+        task = await _run(_another(sandbox_runtime))
+        await asyncio.sleep(0.25)
+        await _end(task)
+    task = await _run(_another(sandbox_runtime))
+    await Log(session).wait_for(is_end, 60)
+    await _end(task)
+    flood, summed = (started.call_id for started in await Log(session).of(CallStarted))
+    outputs = await Log(session).of(Output)
+    content = b"".join(o.content for o in outputs if o.call_id == flood)
+    expected = b"".join(o.content for o in outputs if o.call_id == summed).split()[0].decode()
+    assert len(content) == 20_000_000
+    assert hashlib.sha256(content).hexdigest() == expected
+
+
+async def test_a_stop_while_no_process_runs_is_kept(sandbox_runtime: Runtime, alice: User) -> None:
+    session = await start(alice, "```bash\necho on; sleep 300\n```")
+    first = await _run(sandbox_runtime)
+    await Log(session).wait_for(lambda body: isinstance(body, Output))
+    await _end(first)
+    await services.turn_stop(session=session)
+    second = await _run(_another(sandbox_runtime))
+    end = await Log(session).wait_for(is_end)
+    await _end(second)
+    assert end.reason == "stopped"
+    assert (await Log(session).of(CallEnded))[0].ending["kind"] == "stopped"
+
+
+async def test_a_command_whose_container_went_meanwhile_does_not_run_again(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    session = await start(
+        alice, "```bash\necho ran >> ran; echo on; sleep 300\n```\n---\n```bash\ncat ran\n```"
+    )
+    first = await _run(sandbox_runtime)
+    await Log(session).wait_for(lambda body: isinstance(body, Output))
+    await _end(first)
+    row = await Session.objects.aget(id=session.id)
+    await sandbox_runtime.sandboxes.backend.remove(row.container_id)
+    second = await _run(_another(sandbox_runtime))
+    await Log(session).wait_for(is_end, 30)
+    await _end(second)
+    assert (await Log(session).of(CallEnded))[0].ending["kind"] == "container_lost"
+    assert await output_of(session) == b"ran\n"
+
+
+async def test_a_live_process_keeps_its_turn(sandbox_runtime: Runtime, alice: User) -> None:
+    session = await start(alice, "```bash\necho on; sleep 1\n```")
+    first = await _run(sandbox_runtime)
+    await Log(session).wait_for(lambda body: isinstance(body, Output))
+    second = await _run(_another(sandbox_runtime))
+    await Log(session).wait_for(is_end)
+    await _end(first)
+    await _end(second)
+    assert len(await Log(session).of(CallStarted)) == 1
+
+
+def test_only_a_dead_process_of_this_host_counts_as_dead() -> None:
+    mine = lease_name()
+    host = mine.split(":")[0]
+    assert not is_holder_dead(mine)
+    assert is_holder_dead(f"{host}:999999999:abc")
+    assert not is_holder_dead("elsewhere:999999999:abc")
+    assert not is_holder_dead("garbage")
+    assert not is_holder_dead("")

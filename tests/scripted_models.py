@@ -1,0 +1,30 @@
+"""The scripted model alone, without pauses: a `Models` for tests."""
+
+from collections.abc import Sequence
+
+from sessions.errors import ModelRefusedError
+from sessions.providers.base import ModelStatus, Provider
+from sessions.providers.registry import ModelChoice
+from sessions.providers.scripted import ScriptedProvider
+
+
+class ScriptedModels:
+    """`instead` takes the place of the scripted provider for every session."""
+
+    def __init__(self, instead: Provider | None = None) -> None:
+        self.instead = instead
+
+    def choices(self) -> Sequence[ModelChoice]:
+        return [ModelChoice("scripted", "scripted", "Scripted (no model)")]
+
+    def provider(self, kind: str, model: str) -> Provider:
+        if kind != "scripted":
+            raise ModelRefusedError(f"There is no {kind} model here.", hint="Choose another.")
+        return self.instead or ScriptedProvider()
+
+    def status(self) -> ModelStatus | None:
+        return None
+
+    async def start(self) -> None: ...
+
+    async def aclose(self) -> None: ...
