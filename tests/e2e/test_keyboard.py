@@ -8,8 +8,8 @@ from tests.e2e.session_page import SESSION_URL, SessionPage, script
 def focused_name(page: Page) -> str:
     return str(
         page.evaluate(
-            "document.activeElement.id || document.activeElement.innerText.trim()"
-            " || document.activeElement.getAttribute('aria-label')"
+            "() => { const at = document.activeElement; if (at === document.body) return '';"
+            " return at.id || at.innerText.trim() || at.getAttribute('aria-label') || ''; }"
         )
     )
 
@@ -43,8 +43,8 @@ def test_create_watch_stop_and_write_again(page: Page) -> None:
     expect(session.cards).to_have_count(2)
     session.wait_until_done()
 
-    tab_to(page, "Files")
-    page.keyboard.press("Enter")
+    tab_to(page, "tab-terminal")
+    page.keyboard.press("ArrowRight")
     expect(session.entry("typed.txt")).to_be_visible()
     tab_to(page, "typed.txt")
     page.keyboard.press("Enter")

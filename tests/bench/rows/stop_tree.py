@@ -48,7 +48,9 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def killed_on_host() -> float:
-    process = subprocess.Popen(["bash", "-c", TREE], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["bash", "-c", TREE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
     assert process.stdout is not None
     process.stdout.readline()
     tree = sleepers(process.pid)
