@@ -1,19 +1,17 @@
 // Figures and endings in words, the same on cards and in the terminal.
 
-const SIZES = [
-  [1024 ** 3, "GiB"],
-  [1024 ** 2, "MiB"],
-  [1024, "KiB"],
-];
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 export function formatBytes(bytes) {
-  for (const [size, unit] of SIZES) {
-    if (bytes >= size) {
-      const value = bytes / size;
-      return `${value >= 100 || Number.isInteger(value) ? Math.round(value) : value.toFixed(1)} ${unit}`;
-    }
+  let value = bytes;
+  let unit = 0;
+  // What would be shown as 1024 of a unit is 1 of the next.
+  while (value >= 1023.5 && unit < UNITS.length - 1) {
+    value /= 1024;
+    unit += 1;
   }
-  return `${bytes} B`;
+  const text = unit === 0 || value >= 99.95 ? Math.round(value) : value.toFixed(1).replace(/\.0$/, "");
+  return `${text} ${UNITS[unit]}`;
 }
 
 /** 0.25 s, 1.2 s, 42 s, 3:07, 1:02:45 */
@@ -58,7 +56,7 @@ export function describeEnding(ending) {
       return { text: `killed by ${ending.signal ?? "a signal"}`, level: "danger" };
     case "timeout":
       return {
-        text: ending.timeout_s ? `timed out after ${formatDuration(ending.timeout_s * 1000)}` : "timed out",
+        text: ending.timeout_s ? `timed out after ${formatLimit(ending.timeout_s)}` : "timed out",
         level: "warn",
       };
     case "stopped":
@@ -82,6 +80,11 @@ function memory({ limit_bytes: limit, peak_bytes: peak }) {
   if (limit) parts.push(`limit ${formatBytes(limit)}`);
   if (peak) parts.push(`peak ${formatBytes(peak)}`);
   return parts.length ? ` (${parts.join(", ")})` : "";
+}
+
+/** A time limit: 5 s, 0.5 s, 120 s */
+export function formatLimit(seconds) {
+  return seconds < 600 ? `${seconds} s` : formatClock(seconds * 1000);
 }
 
 const INVISIBLE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;

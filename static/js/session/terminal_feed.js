@@ -23,7 +23,8 @@ const COLOURS = { ok: "\x1b[32m", warn: "\x1b[33m", danger: "\x1b[31m" };
 /**
  * @typedef {{write(text: string): void, mark(callId: string): void, guard(): void,
  *            page(): void, endPage(): void}} Sink
- * @typedef {{callId: string, stream: string, at: number, parts: (string | symbol)[]}} Piece
+ * @typedef {{callId: string, stream: string, at: number, parts: (string | symbol)[],
+ *            style: string}} Piece `style` sets the colours that its first character has
  */
 
 class Call {
@@ -35,7 +36,18 @@ class Call {
     this.streams = new Map();
   }
 
-  stream(name) {
+  /**
+   * @param {Uint8Array} [data] nothing for the end of the stream
+   * @returns {Piece}
+   */
+  read(name, at, data) {
+    const { decoder, scanner } = this.#stream(name);
+    const style = scanner.attributes.restore(scanner.base);
+    const parts = scanner.feed(data ? decoder.decode(data, { stream: true }) : decoder.decode());
+    return { callId: this.id, stream: name, at, parts, style };
+  }
+
+  #stream(name) {
     let stream = this.streams.get(name);
     if (!stream) {
       const base = name === "stderr" ? STDERR_COLOUR : "";
@@ -79,21 +91,19 @@ export class TerminalFeed {
     this.sink.write(`${DIM}─── ${formatTime(event.at)} \x1b[36m❯ \x1b[39;1m${text}\x1b[22m${note}\x1b[0m\n`);
     this.sink.guard();
     this.isEmpty = false;
-    this.#become(call.id, "");
+    this.#become(call.id);
   }
 
   output(event) {
     if (this.held.length && event.at - this.held[0].at >= HOLD_MS) this.#release(true);
     const call = this.#call(event);
-    const { decoder, scanner } = call.stream(event.stream);
-    const parts = scanner.feed(decoder.decode(event.data, { stream: true }));
-    if (!parts.length) return;
-    this.#take({ callId: call.id, stream: event.stream, at: event.at, parts });
+    const piece = call.read(event.stream, event.at, event.data);
+    if (piece.parts.length) this.#take(piece);
   }
 
   dropped(event) {
     this.#release(true);
-    this.#switchTo(this.#call(event).id, "");
+    this.#switchTo(this.#call(event).id);
     this.#closeLine();
     this.sink.write(`\x1b[33m··· ${formatBytes(event.length)} of ${event.stream} left out here ···\x1b[0m\n`);
   }
@@ -102,9 +112,9 @@ export class TerminalFeed {
     this.#release(true);
     const call = this.running.get(event.call_id);
     if (!call) return;
-    for (const [name, { decoder, scanner }] of call.streams) {
-      const parts = scanner.feed(decoder.decode());
-      if (parts.length) this.#emit({ callId: call.id, stream: name, at: event.at, parts });
+    for (const name of call.streams.keys()) {
+      const rest = call.read(name, event.at);
+      if (rest.parts.length) this.#emit(rest);
     }
     const isAlone = this.running.size === 1 && this.writer === call.id;
     this.#closeLine();
@@ -149,7 +159,9 @@ export class TerminalFeed {
 
   /** @param {Piece} piece */
   #emit(piece) {
-    this.#switchTo(piece.callId, piece.stream);
+    this.#switchTo(piece.callId);
+    if (piece.stream !== this.stream) this.sink.write(piece.style);
+    this.stream = piece.stream;
     for (const part of piece.parts) {
       if (part === PAGE) {
         if (!this.hasPage) this.sink.page();
@@ -162,24 +174,18 @@ export class TerminalFeed {
     }
   }
 
-  #switchTo(callId, stream) {
-    if (callId !== this.writer) {
-      this.#closeLine();
-      const call = this.running.get(callId);
-      this.sink.write(`${RESET}${DIM}┄┄┄ ${call?.summary.text ?? callId}\x1b[0m\n`);
-      this.sink.guard();
-      this.#become(callId, "");
-    }
-    if (stream && stream !== this.stream) {
-      const { scanner } = this.running.get(callId).stream(stream);
-      this.sink.write(scanner.attributes.restore(scanner.base));
-      this.stream = stream;
-    }
+  #switchTo(callId) {
+    if (callId === this.writer) return;
+    this.#closeLine();
+    const call = this.running.get(callId);
+    this.sink.write(`${RESET}${DIM}┄┄┄ ${call?.summary.text ?? callId}\x1b[0m\n`);
+    this.sink.guard();
+    this.#become(callId);
   }
 
-  #become(callId, stream) {
+  #become(callId) {
     this.writer = callId;
-    this.stream = stream;
+    this.stream = "";
     this.isLineOpen = false;
   }
 

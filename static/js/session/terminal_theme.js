@@ -47,6 +47,7 @@ export function terminalTheme(element) {
     background: token("--terminal-bg"),
     foreground: token("--text"),
     cursor: token("--terminal-bg"),
+    overviewRulerBorder: token("--terminal-bg"),
     selectionBackground: isDark ? "#2f6f7d99" : "#9fd6e099",
     scrollbarSliderBackground: isDark ? "#94a5af40" : "#55666f40",
     scrollbarSliderHoverBackground: isDark ? "#94a5af70" : "#55666f70",

@@ -30,6 +30,7 @@ export class TerminalView {
       lineHeight: 1.25,
       linkHandler: { activate() {} },
       minimumContrastRatio: 4.5,
+      overviewRuler: { width: 10 },
       scrollback: SCROLLBACK_LINES,
       scrollOnUserInput: false,
       theme: terminalTheme(host),

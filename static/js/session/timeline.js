@@ -44,7 +44,12 @@ export class Timeline {
     this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.latest.addEventListener("click", () => this.scrollToEnd());
     new ResizeObserver(() => this.isFollowing && this.#toEnd()).observe(this.list);
-    new ResizeObserver(() => this.isFollowing && this.#toEnd()).observe(this.scroller);
+    new ResizeObserver(() => {
+      // The composer below keeps clear of the scrollbar's width, whatever it is here.
+      const gutter = this.scroller.offsetWidth - this.scroller.clientWidth;
+      this.scroller.closest(".session").style.setProperty("--gutter", `${gutter}px`);
+      if (this.isFollowing) this.#toEnd();
+    }).observe(this.scroller);
     setInterval(() => this.#tick(), 1000);
   }
 

@@ -2,7 +2,7 @@
 
 import { Crc32 } from "berth/session/digest";
 import { plainTail } from "berth/session/escape";
-import { commandSummary, describeEnding, formatBytes, formatClock, formatDuration } from "berth/session/format";
+import { commandSummary, describeEnding, formatBytes, formatClock, formatDuration, formatLimit } from "berth/session/format";
 
 const TAIL_BYTES = 4096;
 const TAIL_LINES = 3;
@@ -112,7 +112,7 @@ export class CallCard {
     this.part("time").textContent = formatClock(elapsed);
     const limit = this.event.timeout_s;
     this.part("status").textContent =
-      limit && elapsed > limit * 500 ? `running, limit ${formatDuration(limit * 1000)}` : "running";
+      limit && elapsed > limit * 500 ? `running, limit ${formatLimit(limit)}` : "running";
   }
 }
 
