@@ -1,6 +1,7 @@
 """Turns from the queue to their end, by the real supervisor over real guests."""
 
 import asyncio
+from collections.abc import Callable
 
 from django.contrib.auth.models import User
 
@@ -8,6 +9,7 @@ from sessions import services
 from sessions.events.types import (
     CallEnded,
     CallStarted,
+    EventBody,
     MessageDone,
     Output,
     SessionStatus,
@@ -45,6 +47,10 @@ async def output_of(session: Session, call: int = -1) -> bytes:
 
 def is_end(body: object) -> bool:
     return isinstance(body, TurnEnded)
+
+
+def is_end_of(turn: int) -> Callable[[EventBody], bool]:
+    return lambda body: isinstance(body, TurnEnded) and body.turn == turn
 
 
 async def test_a_task_runs_to_its_end(supervisor: Supervisor, alice: User) -> None:
@@ -135,7 +141,7 @@ async def test_a_follow_up_continues_in_the_same_container(
     await Log(session).wait_for(is_end)
     before = (await Session.objects.aget(id=session.id)).container_id
     await services.turn_submit(session=session, text="```bash\ncat file\n```")
-    await Log(session).wait_for(lambda body: is_end(body) and body.turn == 2)
+    await Log(session).wait_for(is_end_of(2))
     assert await output_of(session) == b"kept\n"
     assert (await Session.objects.aget(id=session.id)).container_id == before
 
@@ -149,7 +155,7 @@ async def test_a_queued_message_waits_and_can_be_taken_back(
     await services.turn_submit(session=session, text="later")
     await services.turn_remove(session=session, number=2)
     await services.turn_stop(session=session)
-    await Log(session).wait_for(lambda body: is_end(body) and body.turn == 3)
+    await Log(session).wait_for(is_end_of(3))
     assert [body.turn for body in await Log(session).of(TurnStarted)] == [1, 3]
     assert [body.turn for body in await Log(session).of(TurnRemoved)] == [2]
 
