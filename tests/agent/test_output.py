@@ -45,8 +45,8 @@ def test_capped_output_loses_only_what_it_says_it_lost(
         piece = ExecOutput(stream, offsets[stream], data)  # type: ignore[arg-type]
         offsets[stream] += size
         whole[stream] += data
-        event = capped.add(piece)
-        events += [event] if event else []
+        if stored_now := capped.add(piece):
+            events.append(stored_now)
     events += capped.finish()
 
     for stream, expected in whole.items():
