@@ -1,9 +1,12 @@
-"""Cut a stream of Markdown at the end of its first block that can be run."""
+"""Cut a stream of Markdown at the end of its first block that can be run.
+
+A reply that begins with the comment that names a file, but without the fence, gets the fence.
+"""
 
 from dataclasses import dataclass, field
 
 from sessions.providers.fences import Block, FenceScanner
-from sessions.providers.markdown import tool_arguments
+from sessions.providers.markdown import commented_name, tool_arguments
 
 
 @dataclass(slots=True)
@@ -16,6 +19,7 @@ class BlockCut:
     _line: str = ""
     """The line that is not complete yet; it was passed on already."""
     _scanner: FenceScanner = field(default_factory=FenceScanner)
+    _is_first_line: bool = True
 
     @property
     def is_complete(self) -> bool:
@@ -23,6 +27,13 @@ class BlockCut:
 
     def feed(self, piece: str) -> str:
         """The part of `piece` that belongs to the reply: all, or up to the end of the block."""
+        if self._is_first_line:
+            # Held back until it is whole: it may need a fence before it.
+            self._line += piece
+            if "\n" not in self._line.lstrip("\n"):
+                return ""
+            piece, self._line, self._is_first_line = self._line, "", False
+            piece = _with_fence(piece)
         passed = ""
         for line in piece.splitlines(keepends=True):
             if self.is_complete:
@@ -47,11 +58,18 @@ class BlockCut:
         """
         if self.is_complete:
             return ""
+        held = self._line if self._is_first_line else ""
+        self.text += held
         self._end_line()
         block = self.block or (None if was_cut_off else self._scanner.finish())
         if block is None or block is self.block or tool_arguments(block) is None:
-            return ""
+            return held
         self.block = block
         fence = "```\n" if self.text.endswith("\n") else "\n```\n"
         self.text += fence
-        return fence
+        return held + fence
+
+
+def _with_fence(text: str) -> str:
+    first_line = text.lstrip("\n").split("\n", 1)[0]
+    return f"```python\n{text}" if commented_name(first_line) else text

@@ -5,9 +5,10 @@ invent what the block prints.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sessions.providers.base import (
     AssistantMessage,
@@ -22,10 +23,12 @@ from sessions.providers.base import (
     ToolResultItem,
 )
 from sessions.providers.block_cut import BlockCut
-from sessions.providers.endpoint import RetryPolicy
+from sessions.providers.chat_messages import Message
+from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.local_model import LocalModel
 from sessions.providers.markdown import tool_call
 from sessions.providers.markdown_messages import markdown_messages
+from sessions.providers.markdown_prompt import TRY_ANOTHER_WAY
 from sessions.providers.openai_chat import OpenAIChat
 from sessions.providers.script import since_user
 
@@ -37,6 +40,7 @@ SAMPLING = {
     "cache_prompt": True,
     "timings_per_token": True,
 }
+FREER = {**SAMPLING, "temperature": 0.9}
 MAX_SAME_CALLS = 2
 """A call made this often in a turn is not made again."""
 
@@ -52,9 +56,34 @@ class LocalProvider:
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
         """Waits until the model is downloaded and loaded. Raises: ProviderError."""
         endpoint = await self.local_model.wait_ready()
-        chat = OpenAIChat(endpoint, "local", self.retry, extra_body=SAMPLING)
         room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
         messages = markdown_messages(request.items, max_tokens=room)
+        async with aclosing(self._ask(endpoint, messages, SAMPLING, request.items)) as deltas:
+            whole: list[Delta] = []
+            async for delta in deltas:
+                if isinstance(delta, ItemDone | Finished):
+                    whole.append(delta)
+                else:
+                    yield delta
+        if not _has_repeated(whole):
+            for delta in whole:
+                yield delta
+            return
+        # Once more, told so and freer in its choice of words; what it said the first time is void.
+        yield Retrying(1, 0.0, "the model repeated a command that had not worked")
+        messages[-1]["content"] += f"\n{TRY_ANOTHER_WAY}"
+        async with aclosing(self._ask(endpoint, messages, FREER, request.items)) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def _ask(
+        self,
+        endpoint: Endpoint,
+        messages: Sequence[Message],
+        sampling: Mapping[str, Any],
+        items: Sequence[Item],
+    ) -> AsyncGenerator[Delta, None]:
+        chat = OpenAIChat(endpoint, "local", self.retry, extra_body=sampling)
         cut = BlockCut()
         deltas = chat.stream_messages(messages, is_enough=lambda: cut.is_complete)
         finished = Finished()
@@ -71,8 +100,12 @@ class LocalProvider:
                         finished = delta
         if piece := cut.finish(was_cut_off=finished.stop_reason == "length"):
             yield TextDelta(piece)
-        for ending in _ending(cut, finished, request.items):
+        for ending in _ending(cut, finished, items):
             yield ending
+
+
+def _has_repeated(deltas: Sequence[Delta]) -> bool:
+    return any(isinstance(d, Finished) and d.stop_reason == "repeated" for d in deltas)
 
 
 def _ending(cut: BlockCut, finished: Finished, items: Sequence[Item]) -> list[Delta]:

@@ -2,9 +2,11 @@
 
 A block that names a file in its first line (`# name.py`, `// name.js`, `<!-- page.html -->`) or
 behind its fence is saved under that name and run by what its ending says. A shell block is run.
-Names are taken from hostile text: only plain relative paths are accepted.
+Small models mix things up, and what they mean is clear most of the time: several named files in one
+block, a program named after the file it is to write, a data file in a block of Python. Names are taken from hostile text: only plain relative paths are accepted.
 """
 
+import ast
 import re
 import shlex
 from pathlib import PurePosixPath
@@ -37,6 +39,8 @@ _RUN_COMMANDS = {
     ".sql": "sqlite3 :memory: < {0}",
     ".json": "python3 -m json.tool {0}",
 }
+_DATA = {".csv", ".tsv", ".txt", ".json", ".md"}
+COMPILE = "python3 -m py_compile"
 _NAME = r"(?:/workspace/|\./)?((?:\w[\w.\-]*/)*\w[\w.\-]*\.\w{1,8})"
 _COMMENTED_NAME = re.compile(
     rf"^\s*(?:#+|//|--|;|<!--|/\*|%)\s*(?:file(?:name)?\s*[:=]\s*)?[`'\"]?{_NAME}[`'\"]?"
@@ -47,7 +51,16 @@ _NAME_IN_INFO = re.compile(
     rf"(?:^|\s)(?:(?:title|file|filename|name)=)?[\"']?{_NAME}[\"']?\s*\}}?\s*$"
 )
 _PROMPT = re.compile(r"^\s*\$ ")
+_PYTHON = {"python", "py", "python3"}
+_PROGRAMS = set(_RUN_COMMANDS) - {".json", ".sql"}
+_TAKES_ARGUMENTS = re.compile(r"\bsys\.argv\b|\bargparse\b")
 MAX_NAME_LENGTH = 200
+
+
+def commented_name(line: str) -> str | None:
+    """The file a comment line consists of, None when it is no such line."""
+    match = _COMMENTED_NAME.match(line)
+    return match[1] if match and len(match[1]) <= MAX_NAME_LENGTH else None
 
 
 def file_name(block: Block) -> str | None:
@@ -55,11 +68,10 @@ def file_name(block: Block) -> str | None:
     # A name can stand in the second line, behind `#!/usr/bin/env python3`.
     lines = block.content.splitlines()[:2]
     candidates = lines[:1] if lines and not lines[0].startswith("#!") else lines[1:2]
-    match = _COMMENTED_NAME.match(candidates[0]) if candidates else None
-    match = match or _NAME_IN_INFO.search(block.info)
-    if match is None or len(match[1]) > MAX_NAME_LENGTH:
-        return None
-    return match[1]
+    if candidates and (name := commented_name(candidates[0])):
+        return name
+    match = _NAME_IN_INFO.search(block.info)
+    return match[1] if match and len(match[1]) <= MAX_NAME_LENGTH else None
 
 
 def run_command(name: str) -> str:
@@ -84,10 +96,70 @@ def tool_arguments(block: Block) -> tuple[str, dict[str, Any]] | None:
     name = file_name(block)
     if name is None and block.language in SHELL_LANGUAGES:
         return "shell", {"commands": [shell_text(block.content)]}
+    files = _files(block, name) if name else []
+    if len(files) > 1:
+        return "shell", {"commands": [_write_and_run(files)]}
+    if files and _is_program_for(block, files[0][0]):
+        name = None
+    elif files:
+        return "run_file", _run_file(*files[0])
     name = name or _DEFAULT_NAMES.get(block.language)
-    if name is None:
-        return None
-    return "run_file", {"path": name, "content": block.content, "command": run_command(name)}
+    return ("run_file", _run_file(name, block.content)) if name else None
+
+
+def _files(block: Block, first_name: str) -> list[tuple[str, str]]:
+    """Names and contents of the files of a block: a comment line with a name begins each."""
+    files: list[tuple[str, list[str]]] = [(first_name, [])]
+    for index, line in enumerate(block.content.splitlines()):
+        name = commented_name(line) if index else None
+        if name is not None and name != files[-1][0] and index > 1:
+            files.append((name, []))
+        files[-1][1].append(line)
+    return [
+        (name, "".join(f"{line}\n" for line in _without_name(name, lines)))
+        for name, lines in files
+        # A name with nothing below it is a remark.
+        if name == first_name or any(line.strip() for line in lines[1:])
+    ]
+
+
+def _without_name(name: str, lines: list[str]) -> list[str]:
+    """A comment has no place in a data file."""
+    is_data = PurePosixPath(name).suffix.lower() in _DATA
+    return lines[1:] if is_data and lines and commented_name(lines[0]) else lines
+
+
+def _is_program_for(block: Block, name: str) -> bool:
+    """Whether a block of Python is named after the data file that it is to write."""
+    if block.language not in _PYTHON or PurePosixPath(name).suffix.lower() in _PROGRAMS:
+        return False
+    try:
+        return bool(ast.parse(block.content).body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _run_file(name: str, content: str) -> dict[str, Any]:
+    command = run_command(name)
+    if name.endswith(".py") and _TAKES_ARGUMENTS.search(content):
+        # Run without its arguments it would only complain.
+        command = f"{COMPILE} {shlex.quote(name)}"
+    return {"path": name, "content": content, "command": command}
+
+
+def _write_and_run(files: list[tuple[str, str]]) -> str:
+    """A command that saves all files and runs the last: in one call, so that nothing overtakes."""
+    lines = []
+    for name, content in files:
+        end = "END_OF_FILE"
+        while end in content:
+            end += "_"
+        folder = PurePosixPath(name).parent
+        if str(folder) != ".":
+            lines.append(f"mkdir -p {shlex.quote(str(folder))}")
+        lines.append(f"cat > {shlex.quote(name)} <<'{end}'\n{content}{end}")
+    lines.append(_run_file(*files[-1])["command"])
+    return "\n".join(lines)
 
 
 def tool_call(block: Block, tool_call_id: str) -> ToolCall | None:

@@ -5,6 +5,7 @@ Tuned with real runs on tests/evaluation/tuning_tasks.py, never on the evaluatio
 
 from sessions.providers.base import CommandResult, ToolResultItem
 from sessions.providers.conversation import ending_text
+from sessions.providers.markdown import COMPILE
 
 INSTRUCTIONS = """\
 You are a programmer with a Linux computer. You work in the folder /workspace. You act by writing \
@@ -23,15 +24,23 @@ ls -l
 
 Rules:
 - One code block per reply, then stop. Never write the output yourself.
+- One file per block. A task that needs several files takes several replies.
+- A block named after a text or data file holds that file's content, not a program.
 - Write complete programs. Use only the Python standard library. There is no network and no \
 keyboard: never use input().
 - When asked to test, put the tests into the same file below the code, as assert statements, and \
-print a line when they pass.
+print a line when they pass. Where the task names a file for the tests, write that file after the \
+code is saved, and import what it tests.
+- When the task names a file that the program writes, the program must open that file and write it.
 - When the output shows an error, write the whole corrected file again under the same name.
 - When the output shows that everything the task asks for is done, answer with one or two \
 sentences and no code block.
 """
 
+TRY_ANOTHER_WAY = (
+    "You have sent this very block before and it did not work. Do not send it again: do something "
+    "else, for example look at the files or write another program."
+)
 MAX_OUTPUT_CHARS = 2400
 """Of each stream of each command: the context is small."""
 
@@ -41,12 +50,26 @@ def result_message(item: ToolResultItem) -> str:
     if not item.commands:
         return f"The block was not run: {item.text}\nWrite a corrected block."
     told = "\n".join(_told(result) for result in item.commands)
+    if _only_compiled(item):
+        name = item.commands[0].command.rpartition(" ")[2]
+        return (
+            f"{name} is saved. It takes arguments, so it was not run yet. Now write a bash block "
+            f"that tries it with arguments: `python3 {name} ...`. If it reads a file, make that "
+            "file first, in the same bash block."
+        )
     if all(_succeeded(result) for result in item.commands):
         return (
             f"{told}\nIs there anything in the task that is not done yet? If so, write the next "
             "code block. If all is done, answer with one sentence and no code block."
         )
     return f"{told}\nFind the mistake and write the whole corrected block."
+
+
+def _only_compiled(item: ToolResultItem) -> bool:
+    last_lines = [result.command.splitlines()[-1] for result in item.commands if result.command]
+    return all(_succeeded(result) for result in item.commands) and any(
+        line.startswith(COMPILE) for line in last_lines
+    )
 
 
 def _succeeded(result: CommandResult) -> bool:
