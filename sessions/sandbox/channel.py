@@ -5,7 +5,6 @@ from typing import Any
 
 from typing_extensions import override
 
-from sessions.errors import ProtocolError
 from sessions.sandbox.base import DuplexStream, Exec, ExecRequest, Sandbox, Usage
 from sessions.sandbox.connection import Connection
 from sessions.sandbox.guest import wire
@@ -19,7 +18,6 @@ class GuestChannel(SandboxFiles, Sandbox):
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection)
-        self._connection = connection
 
     @property
     @override
@@ -34,8 +32,8 @@ class GuestChannel(SandboxFiles, Sandbox):
     async def usage(self) -> Usage:
         async with Request(self._connection, "usage") as request:
             figures = await request.result()
-        names = [field.name for field in dataclasses.fields(Usage)]
-        return Usage(**{name: _figure(figures.get(name)) for name in names})
+            names = [field.name for field in dataclasses.fields(Usage)]
+            return Usage(**{name: _figure(figures.get(name)) for name in names})
 
     @override
     async def close(self) -> None:
@@ -57,7 +55,7 @@ def _figure(value: Any) -> Any:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ProtocolError("The sandbox sent a figure that is none.")
+        raise wire.WireError("a figure that is none")
     if not 0 <= value <= wire.MAX_OFFSET:
-        raise ProtocolError("The sandbox sent a figure out of range.")
+        raise wire.WireError("a figure out of range")
     return value

@@ -74,7 +74,7 @@ class Connection:
         except TimeoutError:
             self._error = SandboxUnavailableError("The sandbox does not answer.")
         except wire.WireError as error:
-            self._error = ProtocolError(f"The sandbox broke the protocol: {error}.")
+            self._error = broken(error)
         except SandboxError as error:
             self._error = error
         except asyncio.CancelledError:
@@ -189,14 +189,15 @@ class Connection:
         try:
             await work
         except (ProtocolError, SandboxUnavailableError) as error:
-            self._fail(error)
+            self.fail(error)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             # wire.WireError, or a payload that is not what the protocol says.
-            self._fail(ProtocolError(f"The sandbox broke the protocol: {error}."))
+            self.fail(broken(error))
         except OSError as error:
-            self._fail(SandboxUnavailableError(f"The connection to the sandbox was lost: {error}"))
+            self.fail(SandboxUnavailableError(f"The connection to the sandbox was lost: {error}"))
 
-    def _fail(self, error: SandboxError) -> None:
+    def fail(self, error: SandboxError) -> None:
+        """Close it because of `error`, which all who wait on it get. Idempotent."""
         if self._error is not None:
             return
         self._error = error
@@ -213,12 +214,16 @@ class Connection:
 
     async def close(self) -> None:
         """Idempotent. Commands in the sandbox go on."""
-        self._fail(SandboxUnavailableError("The connection to the sandbox was closed."))
+        self.fail(SandboxUnavailableError("The connection to the sandbox was closed."))
         for task in self._tasks:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
         await self._stream.close()
+
+
+def broken(error: Exception) -> ProtocolError:
+    return ProtocolError(f"The sandbox broke the protocol: {error}.")
 
 
 def json_object(payload: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from typing_extensions import override
@@ -18,7 +18,7 @@ from sessions.errors import (
     SandboxError,
     WrongEntryKindError,
 )
-from sessions.sandbox.connection import Connection, Route, error_of, json_object
+from sessions.sandbox.connection import Connection, Route, broken, error_of, json_object
 from sessions.sandbox.guest import wire
 
 WINDOW_BYTES = 1024 * 1024
@@ -35,7 +35,11 @@ _ERRORS: dict[str, type[SandboxError]] = {
 
 
 class Request(Route):
-    """To be used as `async with`: leaving it early cancels the request in the guest."""
+    """To be used as `async with`: leaving it early cancels the request in the guest.
+
+    A `wire.WireError` raised inside says that the answer made no sense: the connection is closed
+    and a ProtocolError comes out.
+    """
 
     def __init__(self, connection: Connection, verb: str, **arguments: Any) -> None:
         body = {"verb": verb, "window": WINDOW_BYTES, **arguments}
@@ -57,7 +61,10 @@ class Request(Route):
     async def __aenter__(self) -> "Request":
         return self
 
-    async def __aexit__(self, *_exc: object) -> None:
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, wire.WireError):
+            self._connection.fail(broken(error))
+            raise broken(error) from error
         if not self._is_over:
             self._connection.close_route(self._ident)
             self._connection.send(wire.frame(wire.CANCEL, self._ident))
@@ -110,7 +117,7 @@ class Request(Route):
 
     # Using it
 
-    async def data(self) -> AsyncIterator[bytes]:
+    async def data(self) -> AsyncGenerator[bytes]:
         """All data of the answer. Raises: the error that the request ended with."""
         while True:
             while self._chunks:

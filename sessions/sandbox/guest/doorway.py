@@ -1,6 +1,6 @@
 """The Unix socket through which hosts come in: they hand over their two descriptors."""
 
-# ruff: noqa: PTH103, PTH108, PTH120, SIM105
+# ruff: noqa: PTH103, PTH104, PTH108, PTH120, SIM105
 # pathlib and contextlib would cost the guest memory.
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ class Doorway:
         self._admit = admit
         self._visitors: dict[Link, _socket.socket] = {}
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
-        self._unlink()
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         self._socket.setblocking(False)
         mask = os.umask(0o177)
-        self._socket.bind(path)
+        self._socket.bind(path + ".new")
         os.umask(mask)
         self._socket.listen(64)
+        os.rename(path + ".new", path)  # whoever sees it can connect
         loop.watch(self._socket.fileno(), READ, self._on_visitor)
 
     def _unlink(self) -> None:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from sessions.sandbox.guest import compact_json, wire
 from sessions.sandbox.guest.cgroup import disk_figures
 from sessions.sandbox.guest.source import RefusedError, Source, override
+from sessions.sandbox.guest.start_request import MAX_WINDOW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from sessions.sandbox.guest.link import Link
     from sessions.sandbox.guest.serve import Guest
+
+FILE_VERBS = frozenset(
+    ("stat", "list", "read", "write", "make_dir", "rename", "remove", "archive")
+)
 
 
 def open_request(guest: Guest, link: Link, ident: int, fields: dict[str, object]) -> Source:
@@ -17,6 +22,11 @@ def open_request(guest: Guest, link: Link, ident: int, fields: dict[str, object]
     verb = fields.get("verb")
     if verb == "usage":
         return UsageRequest(guest, link, ident)
+    if verb in FILE_VERBS:
+        window = fields.get("window", MAX_WINDOW)
+        if isinstance(window, bool) or not isinstance(window, int):
+            raise RefusedError("bad_request", "bad value for window")
+        return guest.open_file_task(link, ident, fields, min(max(window, 0), MAX_WINDOW))
     raise RefusedError("bad_request", "no such verb")
 
 

@@ -11,6 +11,7 @@ from sessions.sandbox.guest.call_log import LogFolder
 from sessions.sandbox.guest.cgroup import Cgroup
 from sessions.sandbox.guest.command import Command
 from sessions.sandbox.guest.doorway import Doorway
+from sessions.sandbox.guest.file_task import FileTask
 from sessions.sandbox.guest.link import Link
 from sessions.sandbox.guest.loop import Loop
 from sessions.sandbox.guest.process_tree import Tags, kill_tree
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _MAX_RUNNING = 256
 _MAX_ENDED = 256
+_MAX_FILE_TASKS = 64
 _MAX_UNSTORED_BYTES = 32 << 20
 """Of ended commands that no host is attached to, all together."""
 _MAX_REMEMBERED = 10_000
@@ -46,6 +48,7 @@ class Guest:
         self._children: dict[int, Callable[[int], None]] = {}
         self._forgotten: dict[str, None] = {}
         """Ids of commands that ended and are no longer kept: they are not started again."""
+        self._tasks: set[FileTask] = set()
         self._links: set[Link] = set()
         self._doorway = Doorway(self.loop, options["socket"], self._admit)
 
@@ -119,6 +122,19 @@ class Guest:
     def request(self, link: Link, ident: int, fields: dict[str, object]) -> Source:
         return open_request(self, link, ident, fields)
 
+    def open_file_task(
+        self, link: Link, ident: int, fields: dict[str, object], window: int
+    ) -> Source:
+        if len(self._tasks) >= _MAX_FILE_TASKS:
+            raise RefusedError("busy", "too many file requests at once")
+        task = FileTask(self, link, ident, fields, window)
+        self._tasks.add(task)
+        task.announce()
+        return task
+
+    def task_ended(self, task: FileTask) -> None:
+        self._tasks.discard(task)
+
     # Processes
 
     def adopt(self, pid: int, on_exit: Callable[[int], None]) -> None:
@@ -150,4 +166,8 @@ def serve(options: dict[str, str]) -> None:
 
         become_subreaper()
     os.umask(0o022)
-    Guest(options).run()
+    guest = Guest(options)
+    if guest.user.can_switch:
+        # A new volume belongs to root wherever the image has no workspace of its own.
+        os.chown(guest.workspace, guest.user.uid, guest.user.gid)
+    guest.run()

@@ -148,8 +148,8 @@ def fork(user: User, tag: range, fds: tuple[int, int, int], child: Callable[[], 
             os.dup2(fd, target)
         _become(user, tag)
         status = child()
-    except OSError as error:
-        complain(str(error))
+    except BaseException as error:  # noqa: BLE001 - nothing of the guest may go on in this process
+        complain(repr(error))
     finally:
         os._exit(status)
 

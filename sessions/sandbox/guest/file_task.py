@@ -1,0 +1,173 @@
+"""A file request as the guest sees it: a process of its own, its data passed on as credit allows."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # `signal` would import enum
+import os
+
+from sessions.sandbox.guest import compact_json, spawn, wire
+from sessions.sandbox.guest.input import Input
+from sessions.sandbox.guest.loop import READ
+from sessions.sandbox.guest.source import CHUNK, Source, override
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from sessions.sandbox.guest.link import Link
+    from sessions.sandbox.guest.serve import Guest
+
+_MAX_ANSWER = 64 << 10
+_KILL_AFTER_S = 2.0
+_FIRST_FD_TO_CLOSE = 3
+_LAST_FD_TO_CLOSE = 1 << 16
+
+
+class FileTask(Source):
+    def __init__(
+        self, guest: Guest, link: Link, ident: int, fields: dict[str, object], window: int
+    ) -> None:
+        super().__init__(link, ident)
+        self._guest = guest
+        self._limit = window
+        self._at = 0
+        self._answer = bytearray()
+        self._status: int | None = None
+        self._is_cancelled = False
+        self._stdin: Input | None = None
+        self._data_fd, data_write = os.pipe2(os.O_CLOEXEC)
+        self._answer_fd, answer_write = os.pipe2(os.O_CLOEXEC)
+        in_read, in_write = guest.null_fd, -1
+        if fields.get("verb") == "write":
+            in_read, in_write = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._pid = self._fork((in_read, data_write, answer_write), fields)
+        finally:
+            os.close(data_write)
+            os.close(answer_write)
+            if in_write >= 0:
+                os.close(in_read)
+        if in_write >= 0:
+            self._stdin = Input(guest.loop, in_write)
+            self._stdin.grant = self._grant
+        for fd in (self._data_fd, self._answer_fd):
+            os.set_blocking(fd, False)
+        guest.loop.watch(self._data_fd, READ, self._on_data)
+        guest.loop.watch(self._answer_fd, READ, self._on_answer)
+        guest.adopt(self._pid, self._exited)
+
+    def _fork(self, fds: tuple[int, int, int], fields: dict[str, object]) -> int:
+        # Memory: only once files are asked for.
+        from sessions.sandbox.guest.file_verbs import load, run
+
+        load(fields.get("verb"))
+        workspace = self._guest.workspace
+
+        def child() -> int:
+            os.closerange(_FIRST_FD_TO_CLOSE, _LAST_FD_TO_CLOSE)  # there is no exec to do it
+            return run(workspace, fields)
+
+        return spawn.fork(self._guest.user, self._guest.tags.take(), fds, child)
+
+    # From the process
+
+    def _on_data(self, _events: int) -> None:
+        self._guest.loop.unwatch(self._data_fd)  # until `produce` found it empty
+        self.link.wake(self)
+
+    def _on_answer(self, _events: int) -> None:
+        data = os.read(self._answer_fd, _MAX_ANSWER)
+        self._answer += data[: _MAX_ANSWER - len(self._answer)]
+        if not data:
+            self._close_fd("_answer_fd")
+            self.link.wake(self)
+
+    def _exited(self, status: int) -> None:
+        self._status = status
+        if not self._is_cancelled:
+            self.link.wake(self)
+
+    def _close_fd(self, name: str) -> None:
+        fd = getattr(self, name)
+        if fd >= 0:
+            self._guest.loop.unwatch(fd)
+            os.close(fd)
+            setattr(self, name, -1)
+
+    # To the host
+
+    @override
+    def produce(self) -> list[bytes] | None:
+        room = min(self._limit - self._at, CHUNK)
+        if self._data_fd >= 0 and room > 0:
+            try:
+                data = os.read(self._data_fd, room)
+            except BlockingIOError:
+                self._guest.loop.watch(self._data_fd, READ, self._on_data)
+                return None
+            if data:
+                head = wire.data_head(wire.OUTPUT, self.ident, wire.STDOUT, self._at, len(data))
+                self._at += len(data)
+                return [head, data]
+            self._close_fd("_data_fd")
+        if self._data_fd >= 0 or self._answer_fd >= 0 or self._status is None:
+            return None
+        self._leave()
+        return [self._final_frame()]
+
+    def _final_frame(self) -> bytes:
+        try:
+            answer = compact_json.decode(bytes(self._answer))
+        except ValueError:
+            last_line = bytes(self._answer).decode("utf-8", "replace").strip().rpartition("\n")[2]
+            message = "the file process failed: " + last_line
+            self._status, answer = 1, {"code": "failed", "message": message}
+        kind = wire.RESULT if self._status == 0 else wire.ERROR
+        return wire.frame(kind, self.ident, compact_json.encode(answer))
+
+    def _grant(self, limit: int) -> None:
+        self.link.send(wire.position_frame(wire.CREDIT, self.ident, wire.STDIN, limit))
+
+    def announce(self) -> None:
+        if self._stdin is not None:
+            self._grant(self._stdin.limit)
+
+    # From the host
+
+    @override
+    def credit(self, stream: int, limit: int) -> None:
+        if stream != wire.STDOUT:
+            raise wire.WireError("no such stream")
+        self._limit = max(self._limit, limit)
+        self.link.wake(self)
+
+    @override
+    def input(self, offset: int, data: bytes) -> None:
+        if self._stdin is None:
+            raise wire.WireError("takes no input")
+        self._stdin.take(offset, data)
+
+    @override
+    def input_end(self) -> None:
+        if self._stdin is None:
+            raise wire.WireError("takes no input")
+        self._stdin.end()
+
+    @override
+    def cancel(self) -> None:
+        """An upload must see the signal before the end of its input, or it would think it whole."""
+        self._is_cancelled = True
+        self._signal(_signal.SIGTERM)
+        self._guest.loop.call_later(_KILL_AFTER_S, lambda: self._signal(_signal.SIGKILL))
+        self._leave()
+        self._close_fd("_data_fd")
+        self._close_fd("_answer_fd")
+
+    def _signal(self, number: int) -> None:
+        if self._status is None:
+            os.kill(self._pid, number)
+
+    def _leave(self) -> None:
+        self.link.drop(self)
+        self._guest.task_ended(self)
+        if self._stdin is not None:
+            self._stdin.grant = None
+            self._stdin.close()
