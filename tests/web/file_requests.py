@@ -21,16 +21,18 @@ class FileRequests:
         query += "".join(f"&{key}={value}" for key, value in options.items())
         return f"/sessions/{self.session.id}/files/{verb}/?{query}"
 
-    async def get(self, verb: str, path: str | None = None, *, headers: Any = None, **options):
+    async def get(
+        self, verb: str, path: str | None = None, *, headers: Any = None, **options: object
+    ) -> Any:
         return await self.client.get(
             self.url(verb, path, **options),
             headers={"accept": "application/json"} | (headers or {}),
         )
 
-    async def head(self, verb: str, path: str):
+    async def head(self, verb: str, path: str) -> Any:
         return await self.client.head(self.url(verb, path))
 
-    async def put(self, path: str, data: bytes, **options):
+    async def put(self, path: str, data: bytes, **options: object) -> Any:
         return await self.client.put(
             self.url("upload", path, **options),
             data,
@@ -38,7 +40,7 @@ class FileRequests:
             headers={"accept": "application/json"},
         )
 
-    async def post(self, verb: str, body: object):
+    async def post(self, verb: str, body: object) -> Any:
         return await self.client.post(
             self.url(verb),
             json.dumps(body),

@@ -2,8 +2,10 @@
 
 import json
 import uuid
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import AsyncClient
 
 from sessions.models import Session
@@ -33,7 +35,7 @@ async def session(agent_session: Session, sandbox_runtime: Runtime) -> Session:
     return agent_session
 
 
-async def send(client: AsyncClient, session_id: uuid.UUID, verb: str, **headers: str):
+async def send(client: AsyncClient, session_id: uuid.UUID, verb: str, **headers: str) -> Any:
     method, what = REQUESTS[verb]
     url = f"/sessions/{session_id}/files/{verb}/"
     if method == "POST":
@@ -82,7 +84,7 @@ async def test_a_stranger_must_sign_in(
 
 
 @pytest.mark.parametrize("verb", [v for v, (method, _) in REQUESTS.items() if method != "GET"])
-async def test_a_write_needs_the_csrf_token(session: Session, alice, verb: str) -> None:
+async def test_a_write_needs_the_csrf_token(session: Session, alice: User, verb: str) -> None:
     client = AsyncClient(enforce_csrf_checks=True)
     await client.aforce_login(alice)
     assert (await send(client, session.id, verb)).status_code == 403

@@ -1,5 +1,7 @@
 """The tree: order, caps, fingerprints and names of any bytes."""
 
+from typing import Any
+
 import pytest
 from django.test import AsyncClient
 
@@ -33,7 +35,7 @@ def files(alices: AsyncClient, agent_session: Session) -> FileRequests:
     return FileRequests(alices, agent_session)
 
 
-async def listed(files: FileRequests, path: str = "", **options):
+async def listed(files: FileRequests, path: str = "", **options: object) -> Any:
     response = await files.get("list", path, **options)
     assert response.status_code == 200
     return response.json()

@@ -22,10 +22,10 @@ def files(alices: AsyncClient, agent_session: Session) -> FileRequests:
     return FileRequests(alices, agent_session)
 
 
-async def shown(files: FileRequests, path: str, **options) -> str:
+async def shown(files: FileRequests, path: str, **options: object) -> str:
     response = await files.get("view", path, **options)
     assert response.status_code == 200
-    return response.content.decode()
+    return str(response.content.decode())
 
 
 async def test_source_is_highlighted_by_classes_with_line_numbers(
