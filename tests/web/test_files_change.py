@@ -22,6 +22,10 @@ def files(alices: AsyncClient, agent_session: Session, sandbox: Sandbox) -> File
     return FileRequests(alices, agent_session)
 
 
+def names_on_host(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def names_in(sandbox: Sandbox, path: str = "") -> list[str]:
     return [entry.name for entry in await sandbox.list_dir(path)]
 
@@ -76,7 +80,7 @@ async def test_an_upload_does_not_write_through_a_link_that_leads_out(
     await in_workspace(sandbox, f"ln -s {outside} out; ln -s {outside}/f link")
     assert error_of(await files.put("out/f", b"x", overwrite=1)) == (403, "outside_workspace")
     await files.put("link", b"x", overwrite=1)
-    assert list(outside.glob("f")) == []
+    assert names_on_host(outside) == []
 
 
 async def test_an_upload_over_the_limit_is_refused(
