@@ -18,6 +18,10 @@ async def send(session: Session, user: User, **fields: object) -> tuple[int, dic
     return response.status_code, response.json()
 
 
+def stored(upload: Upload) -> bytes:
+    return Path(upload.stored_path).read_bytes()
+
+
 async def remove(session: Session, user: User, number: object) -> int:
     client = AsyncClient()
     await client.aforce_login(user)
@@ -37,7 +41,7 @@ async def test_files_go_with_the_message(agent_session: Session, alice: User) ->
     assert status == 201
     uploads = [upload async for upload in Upload.objects.order_by("id")]
     assert [upload.name for upload in uploads] == ["a%20b.txt", "%C3%BC.bin"]
-    assert [Path(upload.stored_path).read_bytes() for upload in uploads] == [b"one", b"\x00\xff"]
+    assert [stored(upload) for upload in uploads] == [b"one", b"\x00\xff"]
 
 
 async def test_empty_and_blank_messages_are_refused(agent_session: Session, alice: User) -> None:

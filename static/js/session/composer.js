@@ -5,6 +5,7 @@ import { RequestError, post } from "berth/session/requests";
 import { toast } from "berth/ui";
 
 const DOUBLE_ESCAPE_MS = 700;
+const CLOSED_BY_ESCAPE = "dialog[open], details.menu[open], :popover-open, .is-fullscreen";
 const MAX_HEIGHT_SHARE = 0.4;
 
 export class Composer {
@@ -43,7 +44,8 @@ export class Composer {
       const remove = event.target.closest("[data-turn]");
       if (remove) this.#removeQueued(remove);
     });
-    document.addEventListener("keydown", (event) => this.#escape(event));
+    // While it is going down, so that what this key is about to close is still open.
+    document.addEventListener("keydown", (event) => this.#escape(event), { capture: true });
     addEventListener("resize", () => this.#grow());
     this.part("hint").textContent = this.isTouch ? "" : "Enter sends, Shift+Enter makes a new line";
     this.#grow();
@@ -87,8 +89,9 @@ export class Composer {
   }
 
   #escape(event) {
-    if (event.key !== "Escape" || event.defaultPrevented || !this.state?.running) return;
-    if (document.querySelector("dialog[open]") || document.fullscreenElement) return;
+    if (event.key !== "Escape" || event.isComposing || !this.state?.running) return;
+    if (document.fullscreenElement || document.querySelector(CLOSED_BY_ESCAPE)) return;
+    if (event.target.closest?.(".terminal-search, .session-rename, .is-fullscreen, .files")) return;
     const now = performance.now();
     if (now - this.lastEscape < DOUBLE_ESCAPE_MS) this.stop();
     else this.#hint("Press Esc again to stop");
