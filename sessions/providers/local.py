@@ -28,7 +28,7 @@ from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.local_model import LocalModel
 from sessions.providers.markdown import tool_call
 from sessions.providers.markdown_messages import markdown_messages
-from sessions.providers.markdown_prompt import TRY_ANOTHER_WAY
+from sessions.providers.markdown_prompt import BLOCK_WANTED, TRY_ANOTHER_WAY
 from sessions.providers.openai_chat import OpenAIChat
 from sessions.providers.script import since_user
 
@@ -65,13 +65,15 @@ class LocalProvider:
                     whole.append(delta)
                 else:
                     yield delta
-        if not _has_repeated(whole):
+        reason = _why_again(whole, request.items)
+        if reason is None:
             for delta in whole:
                 yield delta
             return
         # Once more, told so and freer in its choice of words; what it said the first time is void.
-        yield Retrying(1, 0.0, "the model repeated a command that had not worked")
-        messages[-1]["content"] += f"\n{TRY_ANOTHER_WAY}"
+        said, told = reason
+        yield Retrying(1, 0.0, said)
+        messages[-1]["content"] += f"\n{told}"
         async with aclosing(self._ask(endpoint, messages, FREER, request.items)) as deltas:
             async for delta in deltas:
                 yield delta
@@ -104,8 +106,15 @@ class LocalProvider:
             yield ending
 
 
-def _has_repeated(deltas: Sequence[Delta]) -> bool:
-    return any(isinstance(d, Finished) and d.stop_reason == "repeated" for d in deltas)
+def _why_again(whole: Sequence[Delta], items: Sequence[Item]) -> tuple[str, str] | None:
+    """Why the model should be asked a second time, for the person and for the model."""
+    if any(isinstance(d, Finished) and d.stop_reason == "repeated" for d in whole):
+        return "the model repeated a command that had not worked", TRY_ANOTHER_WAY
+    has_call = any(isinstance(d, ItemDone) and isinstance(d.item, ToolCall) for d in whole)
+    last = items[-1] if items else None
+    if not has_call and isinstance(last, ToolResultItem) and not _succeeded(last):
+        return "the model gave up on a command that had not worked", BLOCK_WANTED
+    return None
 
 
 def _ending(cut: BlockCut, finished: Finished, items: Sequence[Item]) -> list[Delta]:

@@ -53,6 +53,8 @@ _NAME_IN_INFO = re.compile(
 _PROMPT = re.compile(r"^\s*\$ ")
 _PYTHON = {"python", "py", "python3"}
 _PROGRAMS = set(_RUN_COMMANDS) - {".json", ".sql"}
+_COMMAND = re.compile(r"^\s*\$?\s*python3?\s+(?=[\w./-]+\.py\b|-m\s)")
+_OPENS_FILES = re.compile(r"\bopen\(|\bwrite_text\(|\bconnect\(")
 _TAKES_ARGUMENTS = re.compile(r"\bsys\.argv\b|\bargparse\b")
 MAX_NAME_LENGTH = 200
 
@@ -100,10 +102,10 @@ def tool_arguments(block: Block) -> tuple[str, dict[str, Any]] | None:
     if len(files) > 1:
         return "shell", {"commands": [_write_and_run(files)]}
     if files and _is_program_for(block, files[0][0]):
-        name = None
-    elif files:
+        return "run_file", _run_writer(files[0][0], block.content)
+    if files:
         return "run_file", _run_file(*files[0])
-    name = name or _DEFAULT_NAMES.get(block.language)
+    name = _DEFAULT_NAMES.get(block.language)
     return ("run_file", _run_file(name, block.content)) if name else None
 
 
@@ -134,23 +136,63 @@ def _is_program_for(block: Block, name: str) -> bool:
     if block.language not in _PYTHON or PurePosixPath(name).suffix.lower() in _PROGRAMS:
         return False
     try:
-        return bool(ast.parse(block.content).body)
+        tree = ast.parse(block.content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+        return False  # not Python, or too much of it
+    # `Ann,70` is an expression of Python as well.
+    return any(not isinstance(statement, ast.Expr) for statement in tree.body) or any(
+        isinstance(node, ast.Call) for node in ast.walk(tree)
+    )
+
+
+def _run_writer(target: str, content: str) -> dict[str, Any]:
+    """Run a program that is named after the file it is to write; what it prints goes there, unless
+    it opens files itself."""
+    name = str(PurePosixPath(target).with_suffix(".py"))
+    arguments = _run_file(name, content)
+    if not _OPENS_FILES.search(content):
+        output = shlex.quote(target)
+        arguments["command"] = f"{run_command(name)} > {output} && cat {output}"
+    return arguments
 
 
 def _run_file(name: str, content: str) -> dict[str, Any]:
     command = run_command(name)
+    program, commands = _without_commands(name, content)
+    if commands:
+        return {"path": name, "content": program, "command": "\n".join(["set -e", *commands])}
     if name.endswith(".py") and _TAKES_ARGUMENTS.search(content):
         # Run without its arguments it would only complain.
         command = f"{COMPILE} {shlex.quote(name)}"
     return {"path": name, "content": content, "command": command}
 
 
+def _without_commands(name: str, content: str) -> tuple[str, list[str]]:
+    """A program of Python, and the shell commands written below it as if they belonged to it."""
+    lines = content.rstrip("\n").split("\n")
+    commands: list[str] = []
+    while lines and (_COMMAND.match(lines[-1]) or not lines[-1].strip()):
+        commands.insert(0, lines.pop().strip())
+    program = "\n".join(lines) + "\n"
+    commands = [command for command in commands if command]
+    if not (name.endswith(".py") and commands and _is_python(program)):
+        return content, []
+    return program, [_COMMAND.sub("python3 ", command) for command in commands]
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 def _write_and_run(files: list[tuple[str, str]]) -> str:
     """A command that saves all files and runs the last: in one call, so that nothing overtakes."""
-    lines = []
-    for name, content in files:
+    lines = ["set -e"]
+    last = _run_file(*files[-1])
+    for name, content in [*files[:-1], (files[-1][0], last["content"])]:
         end = "END_OF_FILE"
         while end in content:
             end += "_"
@@ -158,7 +200,7 @@ def _write_and_run(files: list[tuple[str, str]]) -> str:
         if str(folder) != ".":
             lines.append(f"mkdir -p {shlex.quote(str(folder))}")
         lines.append(f"cat > {shlex.quote(name)} <<'{end}'\n{content}{end}")
-    lines.append(_run_file(*files[-1])["command"])
+    lines.append(last["command"])
     return "\n".join(lines)
 
 

@@ -41,6 +41,10 @@ TRY_ANOTHER_WAY = (
     "You have sent this very block before and it did not work. Do not send it again: do something "
     "else, for example look at the files or write another program."
 )
+BLOCK_WANTED = (
+    "The last block failed, so the task is not done. Answer with ONE corrected code block now, no "
+    "other words."
+)
 MAX_OUTPUT_CHARS = 2400
 """Of each stream of each command: the context is small."""
 
@@ -53,9 +57,10 @@ def result_message(item: ToolResultItem) -> str:
     if _only_compiled(item):
         name = item.commands[0].command.rpartition(" ")[2]
         return (
-            f"{name} is saved. It takes arguments, so it was not run yet. Now write a bash block "
-            f"that tries it with arguments: `python3 {name} ...`. If it reads a file, make that "
-            "file first, in the same bash block."
+            f"{name} is saved; it takes arguments, so it was not run yet. Do not change it now. "
+            "Try it with one bash block of shell commands only. For a program that reads a file, "
+            f"for example:\n```bash\nprintf 'one\\ntwo\\n' > sample.txt\npython3 {name} "
+            "sample.txt\n```"
         )
     if all(_succeeded(result) for result in item.commands):
         return (
