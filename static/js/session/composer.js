@@ -200,7 +200,7 @@ export class Composer {
       button.disabled = isStopping || !this.isOnline;
       button.querySelector("[data-label]").textContent = isStopping ? "Stopping…" : "Stop";
     }
-    this.text.placeholder = running ? "Write the next message; it waits for this turn" : "Ask for something else";
+    this.text.placeholder = running ? "Write the next message" : "Ask for something else";
   }
 
   #renderQueue({ queue, running }) {

@@ -99,10 +99,11 @@ export class SessionHeader {
     const container = this.part("container");
     container.textContent = state.containerState;
     container.title = state.containerReason;
-    const tokens = state.inputTokens + state.outputTokens;
-    const figures = this.part("tokens");
-    figures.textContent = `${formatNumber(tokens)} tokens`;
-    figures.title = `${state.inputTokens.toLocaleString("en")} in, ${state.outputTokens.toLocaleString("en")} out`;
+    const total = formatNumber(state.inputTokens + state.outputTokens);
+    const inAndOut = `${state.inputTokens.toLocaleString("en")} in, ${state.outputTokens.toLocaleString("en")} out`;
+    this.part("tokens").textContent = `${total} tokens`;
+    this.part("tokens").title = inAndOut;
+    this.part("tokens-detail").textContent = inAndOut;
     this.#tick();
     this.#renderDocumentTitle();
   }
