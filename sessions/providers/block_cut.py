@@ -60,7 +60,8 @@ class BlockCut:
             return ""
         held = self._line if self._is_first_line else ""
         self.text += held
-        self._end_line()
+        if self._line:
+            self._end_line()
         block = self.block or (None if was_cut_off else self._scanner.finish())
         if block is None or block is self.block or tool_arguments(block) is None:
             return held

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
+_SEPARATORS = str.maketrans("{},", "   ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Block:
 
     @property
     def language(self) -> str:
-        words = self.info.replace("{", " ").replace(",", " ").split()
+        words = self.info.translate(_SEPARATORS).split()
         return words[0].lower().lstrip(".") if words else ""
 
 

@@ -36,21 +36,24 @@ def parse_script(text: str) -> Script:
     prose: list[str] = []
     commands: list[str] = []
     files: list[tuple[str, dict[str, Any]]] = []
+    behind: list[str] = []
+    """Prose below the last block so far; at the very end it is the closing."""
 
     def end_step() -> None:
         # Prose without a block goes on into the next step, so that every step has calls.
         if commands or files:
             steps.append(ScriptStep(_said(prose), (*_shell_calls(commands), *files)))
-            prose.clear()
-            commands.clear()
-            files.clear()
+            for collected in (prose, commands, files):
+                collected.clear()
 
     for part in split(text):
         if isinstance(part, str):
             if part.strip() == STEP_SEPARATOR:
+                prose += behind
+                behind.clear()
                 end_step()
             else:
-                prose.append(part)
+                behind.append(part)
             continue
         match tool_arguments(part):
             case ("shell", {"commands": [str() as command]}):
@@ -58,9 +61,12 @@ def parse_script(text: str) -> Script:
             case (str() as name, dict() as arguments):
                 files.append((name, arguments))
             case _:
-                prose.append(_shown(part))
+                behind.append(_shown(part))
+                continue
+        prose += behind
+        behind.clear()
     end_step()
-    return Script(tuple(steps), closing=_said(prose))
+    return Script(tuple(steps), closing=_said([*prose, *behind]))
 
 
 def _said(lines: Iterable[str]) -> str:
