@@ -84,6 +84,7 @@ export class Layout {
       // storage is blocked
     }
     if (Number.isFinite(stored)) this.#split(stored);
+    else this.splitter.setAttribute("aria-valuenow", String(Math.round(this.#share)));
     const move = (event) => {
       const { left, width } = this.root.getBoundingClientRect();
       this.#split(((event.clientX - left) / width) * 100);
@@ -105,8 +106,10 @@ export class Layout {
     this.splitter.addEventListener("keydown", (event) => this.#splitKey(event));
   }
 
+  /** Where the divider is now, in percent of the whole width. */
   get #share() {
-    return Number(this.splitter.getAttribute("aria-valuenow"));
+    const { left, width } = this.root.getBoundingClientRect();
+    return ((this.splitter.getBoundingClientRect().left - left) / width) * 100;
   }
 
   #split(share) {
@@ -117,7 +120,7 @@ export class Layout {
 
   #keepSplit() {
     try {
-      localStorage.setItem(SPLIT_KEY, String(this.#share));
+      localStorage.setItem(SPLIT_KEY, this.#share.toFixed(1));
     } catch {
       // storage is blocked
     }
@@ -125,8 +128,12 @@ export class Layout {
 
   #resetSplit() {
     this.root.style.removeProperty("--split");
-    this.splitter.setAttribute("aria-valuenow", "42");
-    this.#keepSplit();
+    this.splitter.setAttribute("aria-valuenow", String(Math.round(this.#share)));
+    try {
+      localStorage.removeItem(SPLIT_KEY);
+    } catch {
+      // storage is blocked
+    }
   }
 
   #splitKey(event) {

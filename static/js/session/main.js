@@ -16,6 +16,7 @@ const urls = root.dataset;
 const state = newState();
 /** Server clock minus ours, in ms. */
 let clockOffset = 0;
+let isCaughtUp = false;
 const now = () => Date.now() + clockOffset;
 const callUrl = (callId) => urls.callUrl.replace("/0/", `/${encodeURIComponent(callId)}/`);
 
@@ -82,6 +83,8 @@ function onEvents(events) {
     root.dataset.seq = String(seq);
     socket.ack(seq);
   });
+  // A replay would flicker through every state the session ever had.
+  if (!isCaughtUp) return;
   if (isStateChanged) renderState();
   if (events.some(({ type }) => type === "call.ended" || type === "turn.ended")) files.refresh();
 }
@@ -99,7 +102,10 @@ function onControl(frame) {
     onSession(frame.session);
   } else if (frame.type === "session") onSession(frame.session);
   else if (frame.type === "caught_up") {
+    isCaughtUp = true;
     timeline.caughtUp();
+    renderState();
+    files.refresh();
     terminal.all.sink.flush(() => {
       root.dataset.caughtUp = "true";
     });
@@ -109,7 +115,7 @@ function onControl(frame) {
 function onSession(session) {
   header.setTitle(session.title);
   state.containerState = session.container_state;
-  renderState();
+  if (isCaughtUp) renderState();
 }
 
 function onState(socketState) {

@@ -50,6 +50,8 @@ export class SessionSocket {
     this.socket = null;
     this.timer = 0;
     this.retry = () => this.retryNow();
+    this.cut = () => this.#cut();
+    addEventListener("offline", this.cut);
     addEventListener("online", this.retry);
     addEventListener("pageshow", this.retry);
   }
@@ -120,6 +122,15 @@ export class SessionSocket {
     this.handlers.onState?.({ name: "waiting", retryAt: Date.now() + wait });
   }
 
+  /** A browser keeps a dead connection open for minutes when the network goes away under it. */
+  #cut() {
+    const { socket } = this;
+    if (!socket) return;
+    this.socket = null;
+    socket.close();
+    this.#closed(1006);
+  }
+
   #end(state) {
     this.close();
     this.handlers.onState?.(state);
@@ -137,6 +148,7 @@ export class SessionSocket {
   close() {
     this.isEnded = true;
     clearTimeout(this.timer);
+    removeEventListener("offline", this.cut);
     removeEventListener("online", this.retry);
     removeEventListener("pageshow", this.retry);
     this.socket?.close();

@@ -49,6 +49,8 @@ export class TerminalPanel {
     this.find("fullscreen").addEventListener("click", () => this.#toggleFullscreen());
     this.find("show-all").addEventListener("click", () => this.showAll());
     this.panel.addEventListener("keydown", (event) => this.#key(event));
+    // For whoever wants the text as it is shown, scrollback included (tests, extensions):
+    // dispatch `berth:export` on #terminal with `detail.resolve`.
     this.host.addEventListener("berth:export", (event) => event.detail.resolve(this.all.text()));
     document.addEventListener("fullscreenchange", () => this.#fullscreenChanged());
     document.addEventListener("berth:theme", () => {
