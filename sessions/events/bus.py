@@ -6,6 +6,7 @@ once, those within the next `COALESCE_S` become a single one at its end.
 """
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -62,8 +63,11 @@ class Waiter:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
+        self.woken_at = time.monotonic()
+        """When the last wake-up came, or the listening began."""
 
     def wake(self) -> None:
+        self.woken_at = time.monotonic()
         self._event.set()
 
     async def wait(self, timeout_s: float) -> bool:

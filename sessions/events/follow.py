@@ -1,7 +1,10 @@
 """The one reader behind websocket, SSE and replay: subscribe, replay, follow."""
 
+import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from sessions.events import bus, log
 from sessions.events.types import StoredEvent
@@ -20,9 +23,51 @@ async def follow(
     """
     async with bus.listen(bus.session_topic(session_id)) as waiter:
         while True:
-            batch = await log.read(session_id, after=after)
-            yield batch
-            if batch:
-                after = batch[-1].seq
-            else:
+            read = await _read_shared(session_id, after, not_before=waiter.woken_at)
+            if read.batch:
+                yield read.batch
+                after = read.batch[-1].seq
+            # Whatever is stored after the read began wakes us again.
+            if read.is_at_end and read.began_at >= waiter.woken_at:
+                yield []
                 await waiter.wait(poll_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A read that is under way or done."""
+
+    began_at: float
+    task: asyncio.Task[list[StoredEvent]]
+
+    @property
+    def batch(self) -> list[StoredEvent]:
+        return self.task.result()
+
+    @property
+    def is_at_end(self) -> bool:
+        size = sum(len(event.body.data) for event in self.batch)
+        return len(self.batch) < log.READ_BATCH_EVENTS and size < log.READ_BATCH_BYTES
+
+
+_reads: dict[tuple[int, uuid.UUID, int], _Read] = {}
+
+
+async def _read_shared(session_id: uuid.UUID, after: int, *, not_before: float) -> _Read:
+    """Read once for all who ask for the same events at the same time, as the viewers of a session
+    do after each wake-up. A read that began before `not_before` may have missed the newest."""
+    key = (id(asyncio.get_running_loop()), session_id, after)
+    read = _reads.get(key)
+    if read is None or read.began_at < not_before:
+        began_at = time.monotonic()
+        read = _Read(began_at, asyncio.create_task(log.read(session_id, after=after)))
+        _reads[key] = read
+        read.task.add_done_callback(lambda _: _forget(key, read))
+    # One reader that leaves must not cancel the read of the others.
+    await asyncio.shield(read.task)
+    return read
+
+
+def _forget(key: tuple[int, uuid.UUID, int], read: _Read) -> None:
+    if _reads.get(key) is read:
+        del _reads[key]

@@ -72,10 +72,12 @@ def read_now(
         rows = rows.filter(type__in=types)
     events: list[StoredEvent] = []
     size = 0
-    for row in rows[:max_events].iterator(chunk_size=64):
-        data = bytes(row.data)
-        body = EVENT_TYPES[row.type].from_payload(row.payload, data)
-        events.append(StoredEvent(row.seq, body, _millis(row.created_at)))
+    # Values, not model instances: making those is half of the time of a replay.
+    columns = rows.values_list("seq", "type", "payload", "data", "created_at")
+    for seq, kind, payload, stored, created_at in columns[:max_events].iterator(chunk_size=64):
+        data = bytes(stored)
+        body = EVENT_TYPES[kind].from_payload(payload, data)
+        events.append(StoredEvent(seq, body, _millis(created_at)))
         size += len(data)
         if size >= max_bytes:
             break
