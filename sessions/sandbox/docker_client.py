@@ -23,6 +23,7 @@ CALL_TIMEOUT_S = 60
 PROBE_TIMEOUT_S = 3
 """A living engine answers a ping in a millisecond; one that does not is given up quickly."""
 PROBE_AFTER_S = 2.0
+OLDEST_VERSION = "1.41"
 
 _ENGINE_ERRORS = (
     DockerException,
@@ -108,6 +109,7 @@ class AsyncDocker:
     def _run(self, verb: Callable[[docker.APIClient], T], timeout_s: int) -> T:
         try:
             if time.monotonic() - self._answered_at > PROBE_AFTER_S:
+                self.address.check()
                 self._client(PROBE_TIMEOUT_S).ping()
             result = verb(self._client(timeout_s))
         except APIError as error:
@@ -128,11 +130,20 @@ class AsyncDocker:
             return self._clients[timeout_s]
 
     def _connect(self, timeout_s: int) -> docker.APIClient:
-        settings = kwargs_from_env()
+        settings: dict[str, Any] = {**kwargs_from_env()}
         if self._host:
-            settings = {**settings, "base_url": self._host}
+            settings["base_url"] = self._host
         if not self._version:
-            probe = docker.APIClient(version="auto", timeout=PROBE_TIMEOUT_S, **settings)
-            self._version = probe.api_version
-            probe.close()
+            self._version = self._newest_common_version(settings)
         return docker.APIClient(version=self._version, timeout=timeout_s, **settings)
+
+    def _newest_common_version(self, settings: dict[str, Any]) -> str:
+        """Asked by hand: the SDK's own way leaks the connection when there is no answer."""
+        probe = docker.APIClient(version=OLDEST_VERSION, timeout=PROBE_TIMEOUT_S, **settings)
+        try:
+            answer = probe.version(api_version=False)
+            return str(answer["ApiVersion"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise EngineUnavailableError(f"{self.address} is not a Docker engine.") from error
+        finally:
+            probe.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,16 @@ class EngineAddress:
     @override
     def __str__(self) -> str:
         return self.socket_path or f"{self.host}:{self.port}"
+
+    def check(self) -> None:
+        """Raises: OSError when nothing listens on the Unix socket.
+
+        Looked at before the SDK does, which leaks the socket it could not connect.
+        """
+        if self.socket_path:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
+                attempt.settimeout(CONNECT_TIMEOUT_S)
+                attempt.connect(self.socket_path)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A fresh connection. Raises: EngineUnavailableError."""

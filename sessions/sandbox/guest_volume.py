@@ -43,6 +43,8 @@ class GuestVolume:
             # Looked for each time: whoever prunes volumes must not break the next session.
             if not await self._is_complete():
                 await self._make()
+                if not await self._is_complete():
+                    raise SandboxError("The guest's volume is not there; another process failed.")
             return self._name
 
     async def remove_superseded(self) -> list[str]:
@@ -93,10 +95,10 @@ class GuestVolume:
         return state
 
     async def _make(self) -> None:
-        if await self._builder_state() is None:
-            await self._start_builder()
         try:
             async with asyncio.timeout(BUNDLE_TIMEOUT_S):
+                if await self._builder_state() is None:
+                    await self._start_builder()
                 failure = await self._wait_for_builder()
         except TimeoutError:
             failure = "it took too long"
@@ -109,7 +111,17 @@ class GuestVolume:
 
     async def _start_builder(self) -> None:
         config = _builder_config(self._image, self._name)
-        container_id = await self._docker.create_container(config, self._builder)
+        try:
+            container_id = await self._docker.create_container(config, self._builder)
+        except SandboxError as error:
+            if "already in use" not in error.message:
+                raise
+            # Another process was faster. A name is taken a moment before it can be inspected.
+            for _ in range(round(STALE_AFTER_S / POLL_S)):
+                if await self._builder_state() is not None:
+                    break
+                await asyncio.sleep(POLL_S)
+            return
         archive = _sources_archive()
         await self._docker.call(lambda api: api.put_archive(container_id, "/tmp", archive))  # noqa: S108
         await self._docker.call(lambda api: api.start(container_id))
