@@ -1,5 +1,6 @@
 """A folder as the tree shows it: sorted, capped, with a fingerprint to ask again cheaply."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ PAGE_ENTRIES = 500
 MAX_ENTRIES = 20_000
 """Entries of one folder that are ever sent; the count of all is told."""
 
+_MANY_ENTRIES = 1000
+"""From here on, arranging them would hold up everything else on the event loop."""
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -29,7 +32,14 @@ class Listing:
 
 async def list_folder(sandbox: Sandbox, path: str, *, limit: int = PAGE_ENTRIES) -> Listing:
     """Raises: FileAccessError family, SandboxUnavailableError."""
-    entries = sorted(await sandbox.list_dir(path), key=sort_key)
+    entries = await sandbox.list_dir(path)
+    if len(entries) < _MANY_ENTRIES:
+        return _arrange(path, entries, limit)
+    return await asyncio.to_thread(_arrange, path, entries, limit)
+
+
+def _arrange(path: str, entries: list[Entry], limit: int) -> Listing:
+    entries = sorted(entries, key=sort_key)
     shown = tuple(entries[: min(limit, MAX_ENTRIES)])
     return Listing(path, shown, len(entries), fingerprint(entries, shown=len(shown)))
 

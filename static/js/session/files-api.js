@@ -37,7 +37,9 @@ export class FilesError extends Error {
 export function errorFrom(status, body) {
   try {
     const { error } = JSON.parse(body);
-    return new FilesError(error.message, error.code, status);
+    // The kernel's own words begin small.
+    const message = error.message.charAt(0).toUpperCase() + error.message.slice(1);
+    return new FilesError(message, error.code, status);
   } catch {
     return new FilesError(`The server answered with ${status}.`, "error", status);
   }

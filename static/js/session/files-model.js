@@ -25,6 +25,7 @@ const MAX_WATCHED = 200;
  * @property {number} level From 1.
  * @property {string} folder The folder it stands in.
  * @property {Entry=} entry
+ * @property {boolean=} isFolder Also of a link that was found to lead to one.
  * @property {boolean=} isOpen Of a folder.
  * @property {string=} text
  * @property {number=} position
@@ -61,6 +62,19 @@ export class FilesModel {
     const folder = this.#folder(query);
     folder.isOpen = true;
     await this.load(query);
+  }
+
+  /** Opens what a link leads to, if that is a folder; says whether it is. @param {string} query */
+  async openLink(query) {
+    try {
+      this.#take(await this.api.list(query, FIRST_LIMIT));
+    } catch (error) {
+      if (error.isOutage) throw error;
+      return false;
+    }
+    this.#folder(query).isOpen = true;
+    this.onChange();
+    return true;
   }
 
   /** @param {string} query */
@@ -129,9 +143,10 @@ export class FilesModel {
   #addRows(rows, folder, level) {
     const base = { level, folder: folder.query };
     folder.entries.forEach((entry, index) => {
-      const isOpen = entry.kind === "folder" && this.isOpen(entry.query);
+      const isFolder = this.#isFolder(entry);
+      const isOpen = isFolder && this.isOpen(entry.query);
       const place = { position: index + 1, siblings: folder.total };
-      rows.push({ ...base, ...place, key: entry.query, type: "entry", entry, isOpen });
+      rows.push({ ...base, ...place, key: entry.query, type: "entry", entry, isFolder, isOpen });
       if (isOpen) this.#addRows(rows, this.#folder(entry.query), level + 1);
     });
     const left = folder.total - folder.entries.length;
@@ -147,11 +162,15 @@ export class FilesModel {
     const visit = (folder) => {
       open.push(folder);
       for (const entry of folder.entries) {
-        if (entry.kind === "folder" && this.isOpen(entry.query)) visit(this.#folder(entry.query));
+        if (this.#isFolder(entry) && this.isOpen(entry.query)) visit(this.#folder(entry.query));
       }
     };
     visit(this.root);
     return open;
+  }
+
+  #isFolder(entry) {
+    return entry.kind === "folder" || (entry.kind === "symlink" && this.folders.has(entry.query));
   }
 
   #folder(query) {

@@ -2,6 +2,8 @@
 
 const RUNNING_MS = 1500;
 const SOON_MS = 250;
+/** Asking takes at most this share of the time, so that a huge folder does not keep all busy. */
+const MAX_SHARE = 0.2;
 const MAX_WAIT_MS = 30_000;
 
 export class FilesRefresher {
@@ -48,6 +50,7 @@ export class FilesRefresher {
     if (this.isAsking || !this.#mayAsk) return;
     this.isAsking = true;
     this.isStale = false;
+    const startedAt = performance.now();
     try {
       const { folders, file } = await this.model.api.changes(this.model.watched(), this.viewer.query);
       this.model.takeChanges(folders);
@@ -60,7 +63,8 @@ export class FilesRefresher {
       this.events.onTrouble(error.message);
     } finally {
       this.isAsking = false;
-      this.#schedule(Math.min(RUNNING_MS * 2 ** this.failures, MAX_WAIT_MS));
+      const pause = Math.max(RUNNING_MS, (performance.now() - startedAt) / MAX_SHARE);
+      this.#schedule(Math.min(pause * 2 ** this.failures, MAX_WAIT_MS));
     }
   }
 

@@ -112,7 +112,7 @@ export class FilesTree {
   #update(made, row) {
     const { entry } = row;
     const facts = entry
-      ? [row.level, row.isOpen, entry.kind, entry.size, entry.modified, entry.target, row.position, row.siblings]
+      ? [row.level, row.isOpen, row.isFolder, entry.kind, entry.size, entry.modified, entry.target, row.position, row.siblings]
       : [row.level, row.text];
     const signature = facts.join("\u0000");
     if (made.dataset.signature === signature) return;
@@ -127,7 +127,7 @@ export class FilesTree {
     made.setAttribute("aria-selected", String(row.key === this.selectedKey));
     made.setAttribute("aria-posinset", String(row.position));
     made.setAttribute("aria-setsize", String(row.siblings));
-    if (entry.kind === "folder") made.setAttribute("aria-expanded", String(row.isOpen));
+    if (row.isFolder) made.setAttribute("aria-expanded", String(row.isOpen));
     else made.removeAttribute("aria-expanded");
     made.querySelector(".files-kind use").setAttribute("href", `#fi-${entry.kind}`);
     const name = made.querySelector(".files-name");
@@ -185,7 +185,7 @@ export class FilesTree {
   #activate(row) {
     if (row.type === "more") this.actions.showMore(row.folder);
     else if (row.type === "error") this.actions.retry(row.folder);
-    else if (row.entry?.kind === "folder") this.actions.toggle(row.key, !row.isOpen);
+    else if (row.isFolder) this.actions.toggle(row.key, !row.isOpen);
     else if (row.entry) this.actions.open(row.entry);
   }
 
@@ -239,7 +239,7 @@ export class FilesTree {
         return true;
       case "*":
         for (const other of this.rows.filter((sibling) => sibling.folder === row.folder)) {
-          if (other.entry?.kind === "folder" && !other.isOpen) this.actions.toggle(other.key, true);
+          if (other.isFolder && !other.isOpen) this.actions.toggle(other.key, true);
         }
         return true;
       default:
@@ -248,7 +248,7 @@ export class FilesTree {
   }
 
   #stepIn(row) {
-    if (row.entry?.kind !== "folder") return;
+    if (!row.isFolder) return;
     if (!row.isOpen) this.actions.toggle(row.key, true);
     else {
       const next = this.rows[this.rows.indexOf(row) + 1];

@@ -137,7 +137,12 @@ class FilesPanel {
 
   #openEntry(entry) {
     if (entry.kind === "other") toast("This is neither a file nor a folder.", "warn");
+    else if (entry.kind === "symlink") this.attempt(() => this.#openLink(entry.query));
     else this.viewer.open(entry.query);
+  }
+
+  async #openLink(query) {
+    if (!(await this.model.openLink(query))) await this.viewer.open(query);
   }
 
   #menuItems(entry) {
@@ -249,7 +254,8 @@ class FilesPanel {
     });
     for (const input of this.root.querySelectorAll("input[type=file]")) {
       input.addEventListener("change", () => {
-        this.#upload(readPicked(input.files), this.pickFolder ?? "");
+        this.#upload(readPicked(input.files), this.pickFolder ?? this.targetFolder);
+        this.pickFolder = null;
         input.value = "";
       });
     }
