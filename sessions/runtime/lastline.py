@@ -26,6 +26,11 @@ class LastLine:
         self._line: str | None = None
         self._is_new = False
 
+    @property
+    def is_new(self) -> bool:
+        """There is something `take` has not seen."""
+        return self._is_new
+
     def add(self, body: EventBody) -> None:
         match body:
             case Output():

@@ -1,6 +1,7 @@
 """The one writer of a running turn: gathers events for a moment, then stores them in one go."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import replace
@@ -95,7 +96,7 @@ class SessionRecorder:
 
     async def _write_all(self) -> None:
         while True:
-            await self._wake.wait()
+            await self._woken_or_summary_due()
             # The first event after a pause is stored at once; a busy stream is gathered.
             await asyncio.sleep(max(0.0, self._written_at + GATHER_S - time.monotonic()))
             self._wake.clear()
@@ -107,7 +108,7 @@ class SessionRecorder:
                     await log.append(self._session.id, batch, lease=self._lease)
                     await bus.notify(bus.session_topic(self._session.id))
                     await self._count_tokens(batch)
-                    await self._write_summary_sometimes()
+                await self._write_summary_sometimes()
             except Exception as error:
                 if not isinstance(error, LeaseLostError):
                     logger.exception("session %s: events were not stored", self._session.id)
@@ -118,6 +119,15 @@ class SessionRecorder:
                 self._stored.notify_all()
             if self._error is not None:
                 return
+
+    async def _woken_or_summary_due(self) -> None:
+        """A command that falls silent still has its last line shown."""
+        due_s = None
+        if self._last_line.is_new:
+            due_s = max(0.0, self._summary_at + SUMMARY_EVERY_S - time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(due_s):
+                await self._wake.wait()
 
     async def _count_tokens(self, batch: list[EventBody]) -> None:
         for body in batch:

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from sessions.errors import LeaseLostError
@@ -99,3 +101,16 @@ async def test_tokens_and_last_line_reach_the_session(held: Session) -> None:
     await recorder.aclose()
     row = await Session.objects.aget(id=held.id)
     assert (row.input_tokens, row.output_tokens, row.last_line) == (15, 4, "hello")
+
+
+async def test_the_last_line_is_shown_though_nothing_follows_it(held: Session) -> None:
+    recorder = SessionRecorder(held, LEASE)
+    await recorder.record(Output("c", "stdout", 0, b"first\n"))
+    await recorder.flush()
+    await recorder.record(Output("c", "stdout", 6, b"second\n"))
+    try:
+        async with asyncio.timeout(10):
+            while (await Session.objects.aget(id=held.id)).last_line != "second":  # noqa: ASYNC110  # a row
+                await asyncio.sleep(0.05)
+    finally:
+        await recorder.aclose()
