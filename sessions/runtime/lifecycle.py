@@ -56,6 +56,8 @@ def pending_migrations() -> list[str]:
 @contextlib.asynccontextmanager
 async def agents(runtime: Runtime, *, max_running_turns: int) -> AsyncIterator[None]:
     """Run the supervisor and the embedded model meanwhile; at the end let go of both."""
+    # From now on its silence is a fault, also when it never makes its first pass.
+    runtime.supervisor_seen()
     keeper = asyncio.create_task(_keep_supervisor(runtime, max_running_turns))
     try:
         await runtime.models.start()
