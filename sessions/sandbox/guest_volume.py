@@ -84,7 +84,8 @@ class GuestVolume:
         answer = await self._docker.call(lambda api: api.volumes(filters={"name": self._name}))
         if self._name not in [row["Name"] for row in answer["Volumes"] or ()]:
             return False
-        return await self._builder_state() is None
+        state = await self._builder_state()
+        return state is None or _has_succeeded(state)
 
     async def _builder_state(self) -> dict[str, Any] | None:
         try:
@@ -143,6 +144,12 @@ class GuestVolume:
     async def _discard(self) -> None:
         await self._docker.remove_container(self._builder)
         await self._docker.remove_volume(self._name)
+
+
+def _has_succeeded(state: dict[str, Any]) -> bool:
+    """True also while a process that saw it first is removing the container."""
+    has_run = not state["Running"] and not state["FinishedAt"].startswith("0001-")
+    return has_run and state["ExitCode"] == 0
 
 
 def _builder_config(image: str, volume: str) -> dict[str, Any]:
