@@ -166,6 +166,7 @@ _is_https = _url.scheme == "https"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _is_https
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "sessions.web.views.errors.csrf_failure"
 SECURE_SSL_REDIRECT = False
 SECURE_HSTS_SECONDS = env_int("BERTH_HSTS_SECONDS", 3600 if _is_https else 0)
 if env_bool("BERTH_BEHIND_PROXY", default=False):
@@ -219,7 +220,14 @@ LOGGING = {
     "formatters": {
         "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"sign_in_tokens": {"()": "sessions.web.redaction.SignInTokens"}},
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["sign_in_tokens"],
+        }
+    },
     "root": {"handlers": ["console"], "level": env_str("BERTH_LOG_LEVEL", "WARNING")},
     "loggers": {
         "sessions": {"level": env_str("BERTH_LOG_LEVEL", "INFO")},

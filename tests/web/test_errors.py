@@ -3,7 +3,9 @@
 import uuid
 
 import pytest
+from django.test import AsyncClient
 
+from sessions import services
 from sessions.web.views import errors
 
 NOWHERE = "/no/such/page/"
@@ -64,6 +66,24 @@ async def test_a_session_of_another_and_an_unknown_one_are_told_the_same(
     assert theirs.content == unknown.content
     assert (await alices.get(f"/sessions/{agent_session.id}/")).status_code == 200
     assert (await async_client.get(f"/sessions/{agent_session.id}/")).status_code == 302
+
+
+async def test_a_write_without_the_token_is_explained_in_the_shape_asked_for(alice):
+    client = AsyncClient(enforce_csrf_checks=True)
+    await client.aforce_login(alice)
+    page = await client.post("/sessions/")
+    assert (page.status_code, b"out of date" in page.content) == (403, True)
+    toast = await client.post("/sessions/", headers={"HX-Request": "true"})
+    assert toast["HX-Retarget"] == "#toasts"
+    assert (await client.post("/sessions/", headers=JSON)).json()["error"]["code"] == "csrf_failed"
+
+
+async def test_a_refused_sign_in_link_is_not_written_to_the_log(alice, caplog):
+    token = await services.sign_in_link_create(user=alice)
+    client = AsyncClient(enforce_csrf_checks=True)
+    assert (await client.post(f"/sign-in/link/{token}/")).status_code == 403
+    assert "/sign-in/link/" in caplog.text
+    assert token not in caplog.text
 
 
 def test_a_page_that_is_out_of_date_is_explained(rf):
