@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -85,9 +86,9 @@ class Connection:
             raise self.failure()
         self._heard_at = asyncio.get_running_loop().time()
         self._tasks = [
-            asyncio.create_task(self._run(self._read_all()), name="sandbox-reader"),
-            asyncio.create_task(self._run(self._write_all()), name="sandbox-writer"),
-            asyncio.create_task(self._run(self._watch_over()), name="sandbox-pinger"),
+            asyncio.create_task(self._run(self._read_all), name="sandbox-reader"),
+            asyncio.create_task(self._run(self._write_all), name="sandbox-writer"),
+            asyncio.create_task(self._run(self._watch_over), name="sandbox-pinger"),
         ]
         return greeting
 
@@ -185,9 +186,9 @@ class Connection:
 
     # The end
 
-    async def _run(self, work: Any) -> None:
+    async def _run(self, work: Callable[[], Awaitable[None]]) -> None:
         try:
-            await work
+            await work()
         except (ProtocolError, SandboxUnavailableError) as error:
             self.fail(error)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:

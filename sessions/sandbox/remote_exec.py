@@ -8,7 +8,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from sessions.errors import InvalidInputError, SandboxError, SandboxUnavailableError
+from sessions.errors import BerthError, InvalidInputError, SandboxError, SandboxUnavailableError
 from sessions.events.types import Ending, Stream
 from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest
 from sessions.sandbox.connection import Connection, Route, error_of, json_object
@@ -21,6 +21,10 @@ _NAMES: dict[int, Stream] = {wire.STDOUT: "stdout", wire.STDERR: "stderr", wire.
 _NUMBERS = {name: number for number, name in _NAMES.items()}
 _ENDING_KINDS = frozenset(("exit", "signal", "timeout", "stopped", "oom", "disk_full"))
 _SIGNAL_LENGTH = 16
+_ERRORS: dict[str, type[BerthError]] = {
+    "superseded": SandboxUnavailableError,
+    "bad_request": InvalidInputError,
+}
 
 
 class _Window:
@@ -44,7 +48,7 @@ class RemoteExec(Exec, Route):
         }
         self._items: deque[ExecOutput | ExecEnded] = deque()
         self._is_over = False
-        self._error: SandboxError | None = None
+        self._error: BerthError | None = None
         self._arrived = asyncio.Event()
         self._input_offset: int | None = None
         self._input_limit = 0
@@ -113,8 +117,7 @@ class RemoteExec(Exec, Route):
             self._connection.close_route(self._ident)
         elif kind == wire.ERROR:
             code, message = error_of(payload)
-            kind_of_error = SandboxUnavailableError if code == "superseded" else SandboxError
-            self._end_with(kind_of_error(f"The command cannot be followed: {message}."))
+            self._end_with(_ERRORS.get(code, SandboxError)(f"The command failed: {message}."))
             self._connection.close_route(self._ident)
         elif kind == wire.STARTED:
             self._receive_position(json_object(payload)["stdin"])
@@ -166,7 +169,7 @@ class RemoteExec(Exec, Route):
         if not self._is_over:
             self._end_with(self._connection.failure())
 
-    def _end_with(self, error: SandboxError) -> None:
+    def _end_with(self, error: BerthError) -> None:
         self._is_over = True
         self._error = error
         self._arrived.set()

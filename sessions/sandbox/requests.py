@@ -9,6 +9,7 @@ from typing import Any
 from typing_extensions import override
 
 from sessions.errors import (
+    BerthError,
     DiskFullError,
     EntryExistsError,
     EntryNotFoundError,
@@ -23,14 +24,14 @@ from sessions.sandbox.guest import wire
 
 WINDOW_BYTES = 1024 * 1024
 _INPUT_BYTES = 64 * 1024
-_ERRORS: dict[str, type[SandboxError]] = {
+_ERRORS: dict[str, type[BerthError]] = {
     "entry_not_found": EntryNotFoundError,
     "entry_exists": EntryExistsError,
     "outside_workspace": OutsideWorkspaceError,
     "wrong_entry_kind": WrongEntryKindError,
     "disk_full": DiskFullError,
     "file_error": FileAccessError,
-    "bad_request": InvalidInputError,  # type: ignore[dict-item]  # not of the sandbox: the caller's
+    "bad_request": InvalidInputError,
 }
 
 
@@ -53,7 +54,7 @@ class Request(Route):
         self._sent = 0
         self._input_limit = 0
         self._result: dict[str, Any] | None = None
-        self._error: SandboxError | None = None
+        self._error: BerthError | None = None
         self._moved = asyncio.Event()
         self._ident = connection.open_route(self)
         connection.send(wire.frame(wire.REQUEST, self._ident, payload))

@@ -1,13 +1,11 @@
 """Run a command to its end, as a caller that stores everything does."""
 
-import itertools
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
 from sessions.events.types import Ending
 from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest, Sandbox
-
-_numbers = itertools.count(1)
 
 
 @dataclass
@@ -26,7 +24,7 @@ def shell(script: str, **options: Any) -> ExecRequest:
 
 
 def command(*argv: str, **options: Any) -> ExecRequest:
-    return ExecRequest(exec_id=f"call-{next(_numbers)}", argv=argv, **options)
+    return ExecRequest(exec_id=f"call-{uuid.uuid4().hex}", argv=argv, **options)
 
 
 async def run(sandbox: Sandbox, request: ExecRequest) -> Outcome:
@@ -46,3 +44,13 @@ async def follow(execution: Exec) -> Outcome:
             end = item
     assert end is not None
     return Outcome(b"".join(outputs["stdout"]), b"".join(outputs["stderr"]), end)
+
+
+async def first_line(execution: Exec) -> bytes:
+    """Output until a line is complete; the rest is left to be iterated."""
+    seen = b""
+    while b"\n" not in seen:
+        item = await anext(aiter(execution))
+        assert isinstance(item, ExecOutput), item
+        seen += item.data
+    return seen

@@ -78,12 +78,14 @@ class Doorway:
 
     def _receive(self, visitor: _socket.socket) -> None:
         fds = _received_descriptors(visitor)
-        if len(fds) != 2:
+        try:
+            in_fd, out_fd = fds
+            link = self._admit(in_fd, out_fd)
+        except (ValueError, OSError):  # not two, or none that can be waited for
             for fd in fds:
                 os.close(fd)
             visitor.close()
             return
-        link = self._admit(*fds)
         self._visitors[link] = visitor
         self._loop.watch(visitor.fileno(), READ, lambda _events: link.close())
 
@@ -97,11 +99,16 @@ class Doorway:
 def _received_descriptors(visitor: _socket.socket) -> list[int]:
     space = _socket.CMSG_SPACE(_DESCRIPTORS.size)
     try:
-        _data, controls, _flags, _address = visitor.recvmsg(1, space, _socket.MSG_CMSG_CLOEXEC)
+        _data, controls, flags, _address = visitor.recvmsg(1, space, _socket.MSG_CMSG_CLOEXEC)
     except OSError:
         return []
+    fds: list[int] = []
     for level, kind, data in controls:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
             count = len(data) // 4
-            return list(Struct("i" * count).unpack(data[: count * 4]))
-    return []
+            fds += Struct("i" * count).unpack(data[: count * 4])
+    if flags & _socket.MSG_CTRUNC:  # there were more: the kernel kept them back
+        for fd in fds:
+            os.close(fd)
+        return []
+    return fds
