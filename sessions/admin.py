@@ -77,8 +77,10 @@ class TurnAdmin(ReadOnly, TurnAdminBase):
 
     @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Only together with its session."""
-        return bool(request.user.is_superuser and obj is None)
+        """Only together with its session or user, so never from this table's own pages."""
+        match = request.resolver_match
+        is_own_page = match is None or (match.url_name or "").startswith("agent_sessions_turn")
+        return bool(request.user.is_superuser and not is_own_page)
 
 
 @admin.register(ApiKey)

@@ -123,6 +123,21 @@ async def test_files_travel_with_the_task(alices):
         assert stored.read() == b"\0\xff"
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["../../etc/passwd", "..", "a\nb", "a\"b'c", "\u202egnp.exe", "x" * 400, "a/b\\c", " ", "-rf"],
+)
+async def test_odd_file_names_end_in_a_bare_name_or_an_error(alices, name):
+    file = SimpleUploadedFile("placeholder", b"x")
+    file._name = name  # as a client sends it, not as Django's test file would have it
+    answer = await alices.post("/sessions/", {**FORM, "files": file})
+    assert answer.status_code in {303, 422}
+    stored = [upload.name async for upload in Upload.objects.all()]
+    assert all("/" not in each and each not in {"", ".", ".."} for each in stored)
+    # Django takes a name of dots alone for no file at all.
+    assert len(stored) == (answer.status_code == 303 and name != "..")
+
+
 async def test_the_tour_is_a_scripted_session_labelled_as_one(alices, alice):
     answer = await alices.post("/sessions/tour/")
     session = await Session.objects.aget()

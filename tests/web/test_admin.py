@@ -1,0 +1,75 @@
+"""The administration: to look, and to manage people."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import AsyncClient
+
+from sessions import services
+from sessions.models import ApiKey, Reclaimed, Session, Turn
+
+MODELS = ("session", "turn", "apikey", "reclaimed")
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_each_table_can_be_looked_at_and_not_added_to(admins, agent_session, model):
+    assert (await admins.get(f"/admin/agent_sessions/{model}/")).status_code == 200
+    assert (await admins.get(f"/admin/agent_sessions/{model}/add/")).status_code == 403
+
+
+async def test_rows_cannot_be_edited(admins, agent_session):
+    key, _ = await services.api_key_create(user=agent_session.owner, name="nightly")
+    thing = await Reclaimed.objects.acreate(kind="volume", name="v", reason="no session")
+    turn = await Turn.objects.aget()
+    for model, row in (
+        ("session", agent_session),
+        ("turn", turn),
+        ("apikey", key),
+        ("reclaimed", thing),
+    ):
+        path = f"/admin/agent_sessions/{model}/{row.pk}/change/"
+        page = await admins.get(path)
+        assert page.status_code == 200, model
+        assert key.key_hash.encode() not in page.content
+        assert (
+            await admins.post(path, {"title": "changed", "name": "changed"})
+        ).status_code == 403
+    assert not await Session.objects.filter(title="changed").aexists()
+    assert not await ApiKey.objects.filter(name="changed").aexists()
+
+
+async def test_an_administrator_makes_a_user_who_can_sign_in(admins):
+    answer = await admins.post(
+        "/admin/auth/user/add/",
+        {
+            "username": "carol",
+            "usable_password": "true",
+            "password1": "carol's long password",
+            "password2": "carol's long password",
+        },
+    )
+    assert answer.status_code == 302
+    carol = AsyncClient()
+    answer = await carol.post(
+        "/sign-in/", {"username": "carol", "password": "carol's long password"}
+    )
+    assert answer.status_code == 303
+
+
+async def test_a_turn_alone_cannot_be_deleted(admins, agent_session):
+    turn = await Turn.objects.aget()
+    path = f"/admin/agent_sessions/turn/{turn.pk}/delete/"
+    assert (await admins.post(path, {"post": "yes"})).status_code == 403
+    assert await Turn.objects.acount() == 1
+
+
+async def test_a_user_is_deleted_with_all_sessions(admins, agent_session):
+    path = f"/admin/auth/user/{agent_session.owner_id}/delete/"
+    assert (await admins.post(path, {"post": "yes"})).status_code == 302
+    assert not await User.objects.filter(id=agent_session.owner_id).aexists()
+    assert not await Session.objects.aexists()
+
+
+@pytest.mark.parametrize("model", MODELS)
+async def test_others_find_no_administration(alices, model):
+    answer = await alices.get(f"/admin/agent_sessions/{model}/", follow=True)
+    assert answer.status_code == 404
