@@ -11,7 +11,7 @@ help: ## List the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: ## Set up what is missing and serve (PORT, BIND)
-	$(PREPARE) runtime engine images database static
+	$(PREPARE) runtime engine images database
 	@exec $(BIN)/python manage.py serve
 
 test: ## Lint and every test, Docker and browser included

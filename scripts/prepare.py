@@ -47,16 +47,6 @@ def ensure_database() -> None:
         stamps.mark("database", key())
 
 
-def ensure_static() -> None:
-    files = (ROOT / "static").rglob("*")
-    key = stamps.metadata_key([ROOT / "uv.lock", *files])
-    if stamps.is_current("static", key) and (VAR / "static").is_dir():
-        return
-    say("collecting the static files")
-    manage("collectstatic", "--noinput", "--clear", "--verbosity", "0")
-    stamps.mark("static", key)
-
-
 def ensure_runtime() -> None:
     ensure_environment(dev=False)
 
@@ -71,7 +61,6 @@ STEPS: dict[str, Callable[[], None]] = {
     "engine": ensure_engine,
     "images": ensure_images,
     "database": ensure_database,
-    "static": ensure_static,
     "chromium": ensure_chromium,
 }
 

@@ -29,15 +29,5 @@ def content_key(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def metadata_key(paths: Iterable[Path]) -> str:
-    """Like `content_key`, from sizes and times: for many or large files."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        if path.is_file():
-            status = path.stat()
-            digest.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
-    return digest.hexdigest()
-
-
 def _path(name: str) -> Path:
     return VAR / "stamps" / name

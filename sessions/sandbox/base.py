@@ -53,6 +53,8 @@ class EngineInfo:
     cgroup_version: str
     security_options: tuple[str, ...]
     runtimes: tuple[str, ...]
+    unenforced_limits: tuple[str, ...] = ()
+    """Of memory, swap, cpu and pids: those this kernel gives the engine no means for."""
 
 
 class DuplexStream(Protocol):

@@ -21,6 +21,13 @@ from sessions.sandbox.docker_client import AsyncDocker
 from sessions.sandbox.exec_stream import open_exec
 from sessions.sandbox.guest_volume import GuestVolume
 
+_LIMIT_SUPPORT = {
+    "memory": "MemoryLimit",
+    "swap": "SwapLimit",
+    "cpu": "CpuCfsQuota",
+    "pids": "PidsLimit",
+}
+
 
 class DockerBackend(SandboxBackend):
     """`installation` marks what is ours on an engine that others may use as well.
@@ -132,6 +139,9 @@ class DockerBackend(SandboxBackend):
             cgroup_version=str(info.get("CgroupVersion", "1")),
             security_options=tuple(info["SecurityOptions"] or ()),
             runtimes=tuple(sorted(info["Runtimes"])),
+            unenforced_limits=tuple(
+                limit for limit, key in _LIMIT_SUPPORT.items() if not info.get(key, True)
+            ),
         )
 
     @override

@@ -40,13 +40,17 @@ class AsyncDocker:
     """
 
     def __init__(self, host: str = "", *, workers: int = 6) -> None:
-        self.address = EngineAddress.from_environment(host)
         self._host = host
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="docker")
         self._lock = threading.Lock()
         self._clients: dict[int, docker.APIClient] = {}
         self._version = ""
         self._answered_at = float("-inf")
+
+    @property
+    def address(self) -> EngineAddress:
+        """Raises: EngineUnavailableError for an address Berth cannot use."""
+        return EngineAddress.from_environment(self._host)
 
     async def call(
         self, verb: Callable[[docker.APIClient], T], *, timeout_s: int = CALL_TIMEOUT_S

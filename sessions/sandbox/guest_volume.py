@@ -47,6 +47,12 @@ class GuestVolume:
                     raise SandboxError("The guest's volume is not there; another process failed.")
             return self._name
 
+    async def is_ready(self) -> bool:
+        """Only looks. Raises: ImageNotFoundError when its image is missing."""
+        if not self._name:
+            self._name = names.guest_volume_name(await self._content_hash())
+        return await self._is_complete()
+
     async def remove_superseded(self) -> list[str]:
         """Remove other versions' volumes that no container uses; returns their names."""
         current = await self.ensure()

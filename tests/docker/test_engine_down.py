@@ -107,6 +107,8 @@ async def test_the_loop_goes_on_while_an_engine_is_silent(silent_engine: str) ->
 
 
 @pytest.mark.parametrize("address", ["ssh://host", "tcp://host", "fd://", "nonsense"])
-def test_an_address_that_cannot_work_is_refused_at_once(address: str) -> None:
+async def test_an_address_that_cannot_work_is_said_so(address: str) -> None:
+    backend = DockerBackend(installation="test", docker_host=address)
     with pytest.raises(EngineUnavailableError, match="DOCKER_HOST"):
-        DockerBackend(installation="test", docker_host=address)
+        await backend.containers()
+    await backend.close()
