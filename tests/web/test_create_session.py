@@ -129,7 +129,8 @@ async def test_files_travel_with_the_task(alices):
 )
 async def test_odd_file_names_end_in_a_bare_name_or_an_error(alices, name):
     file = SimpleUploadedFile("placeholder", b"x")
-    file._name = name  # as a client sends it, not as Django's test file would have it
+    # As a client sends it; the constructor would take only the bare name.
+    vars(file)["_name"] = name
     answer = await alices.post("/sessions/", {**FORM, "files": file})
     assert answer.status_code in {303, 422}
     stored = [upload.name async for upload in Upload.objects.all()]
