@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import io
 import tarfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ GUEST_SOURCES = Path(__file__).parent / "guest"
 BUNDLE_SCRIPT = Path(__file__).parent / "image" / "guest_bundle.py"
 BUNDLE_TIMEOUT_S = 180.0
 POLL_S = 0.1
+SUPERSEDED_AFTER = timedelta(hours=1)
 STALE_AFTER_S = 10.0
 """A bundling container that was never started by then was left by a process that died."""
 
@@ -54,15 +56,19 @@ class GuestVolume:
         return await self._is_complete()
 
     async def remove_superseded(self) -> list[str]:
-        """Remove other versions' volumes that no container uses; returns their names."""
+        """Remove other versions' volumes that no container uses; returns their names.
+
+        Young ones are left: another Berth on this engine may be about to use its own.
+        """
         current = await self.ensure()
         answer = await self._docker.call(
             lambda api: api.volumes(filters={"label": names.GUEST_LABEL, "dangling": True})
         )
-        others = [str(row["Name"]) for row in answer["Volumes"] or ()]
+        before = datetime.now(UTC) - SUPERSEDED_AFTER
         removed = []
-        for name in others:
-            if name != current:
+        for row in answer["Volumes"] or ():
+            name = str(row["Name"])
+            if name != current and datetime.fromisoformat(row["CreatedAt"]) < before:
                 await self._docker.remove_volume(name)
                 removed.append(name)
         return removed
