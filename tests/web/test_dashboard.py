@@ -7,6 +7,7 @@ from sessions import services
 from sessions.models import Session
 from sessions.providers.base import ModelStatus
 from sessions.sandbox.limits import Limits
+from sessions.web.views import dashboard
 
 
 async def make_session(owner: User, text: str, **fields: object) -> Session:
@@ -105,6 +106,17 @@ async def test_two_polls_without_a_change_are_the_same_bytes(alices, alice):
     await make_session(alice, "Sort the harbour log")
     first = (await alices.get("/sessions/rows/")).content
     assert first == (await alices.get("/sessions/rows/")).content
+
+
+async def test_a_list_that_is_cut_says_so(alices, alice):
+    for number in range(dashboard.MAX_ROWS):
+        await make_session(alice, f"Task {number}")
+    content = (await alices.get("/sessions/rows/")).content.decode()
+    assert content.count('class="row"') == dashboard.MAX_ROWS
+    assert "Only the latest 100 are shown" in content
+    assert (
+        "Only the latest" not in (await alices.get("/sessions/rows/?q=task 17")).content.decode()
+    )
 
 
 async def test_a_deleted_session_leaves_the_list(alices, alice):

@@ -22,6 +22,7 @@ from sessions.web.views.health import HEALTHY
 
 IMAGES_TIMEOUT_S = 2.0
 MAX_SEARCH_LENGTH = 200
+MAX_ROWS = 100
 EXAMPLES = (
     ("Merge sort", "Write and test a merge sort in Python"),
     (
@@ -148,9 +149,10 @@ async def dashboard_page(
 
 
 async def rows_context(request: UserHttpRequest, search: str) -> dict[str, Any]:
-    rows = await selectors.session_list(user=request.user, search=search)
+    rows = await selectors.session_list(user=request.user, search=search, limit=MAX_ROWS)
     return {
         "rows": rows,
+        "is_cut": len(rows) == MAX_ROWS,
         "search": search,
         "is_staff": request.user.is_staff,
         "examples": EXAMPLES,
