@@ -1,9 +1,11 @@
 """Responses that carry bytes of the workspace, which are hostile whatever they claim to be."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from urllib.parse import quote_from_bytes
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from typing_extensions import override
 
 from sessions.sandbox.base import Entry
 from sessions.web.ranges import Span, describe_span
@@ -11,6 +13,24 @@ from sessions.workspace.paths import display_name, encode_path
 
 # `sandbox` gives the bytes an origin of their own should a browser ever show them.
 HOSTILE_CONTENT_POLICY = "default-src 'none'; sandbox"
+
+
+class PiecesResponse(StreamingHttpResponse):
+    """Ends the work in the container with the response, also when its reader went away.
+
+    Django closes only what it iterates itself; the generators below would live on until they are
+    collected.
+    """
+
+    def __init__(self, pieces: AsyncGenerator[bytes, None], content_type: str) -> None:
+        super().__init__(pieces, content_type=content_type)
+        self._pieces = pieces
+
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async with aclosing(self._pieces):
+            async for part in super().__aiter__():
+                yield part
 
 
 def etag_of(entry: Entry) -> str:
@@ -44,7 +64,7 @@ def guard_content(response: HttpResponseBase) -> None:
 
 def span_response(
     request: HttpRequest,
-    pieces: AsyncIterator[bytes],
+    pieces: AsyncGenerator[bytes, None],
     *,
     span: Span,
     etag: str,
@@ -56,7 +76,7 @@ def span_response(
     if request.method == "HEAD":
         response = HttpResponse(content_type=content_type)
     else:
-        response = StreamingHttpResponse(pieces, content_type=content_type)
+        response = PiecesResponse(pieces, content_type)
     describe_span(response, span, etag=etag)
     response["Content-Disposition"] = disposition
     guard_content(response)

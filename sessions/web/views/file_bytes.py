@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from sessions.errors import (
@@ -17,6 +17,7 @@ from sessions.errors import (
 )
 from sessions.sandbox.base import Sandbox
 from sessions.web.file_responses import (
+    PiecesResponse,
     content_disposition,
     etag_of,
     guard_content,
@@ -93,7 +94,7 @@ async def download_archive(request: UserHttpRequest, session_id: uuid.UUID) -> H
     session, sandbox = await connect(request, session_id)
     root_name = f"workspace-{str(session.id)[:8]}"
     name, pieces = await open_archive(sandbox, path, format="zip", root_name=root_name)
-    response = StreamingHttpResponse(pieces, content_type="application/zip")
+    response = PiecesResponse(pieces, "application/zip")
     response["Content-Disposition"] = content_disposition("attachment", name)
     guard_content(response)
     return response
