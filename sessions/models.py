@@ -176,6 +176,9 @@ class ApiKey(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    class Meta:
+        verbose_name = "API key"
+
     @override
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -205,6 +208,9 @@ class Reclaimed(models.Model):
     name = models.CharField(max_length=200)
     reason = models.CharField(max_length=200)
     created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name = "reclaimed item"
 
     @override
     def __str__(self) -> str:
