@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -72,19 +71,27 @@ def _start() -> None:
     else:
         say(f"starting dockerd in the background; its log is {DAEMON_LOG}")
         daemon = shutil.which("dockerd", path=_path()) or "dockerd"
-        with DAEMON_LOG.open("ab") as log:
-            subprocess.Popen(
-                [daemon],
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        _start_in_background(daemon)
     if not _answers_within(START_TIMEOUT_S):
         tail = DAEMON_LOG.read_text(errors="replace").splitlines()[-15:]
         where = "journalctl -u docker" if runs_systemd() else f"{DAEMON_LOG}"
         raise SetupError("\n".join([f"The Docker engine did not start; see {where}:", *tail]))
+
+
+def _start_in_background(daemon: str) -> None:
+    """In a session of its own: Ctrl-C and the end of this program do not reach it."""
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    os.posix_spawn(
+        daemon,
+        [daemon],
+        {**os.environ, "PATH": _path()},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, DAEMON_LOG, append, 0o640),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
 
 
 def _answers_within(seconds: float) -> bool:

@@ -58,14 +58,14 @@ def run_logged(
     say(f"$ {shlex.join(argv)}")
     last_lines: list[str] = []
     said_at = time.monotonic()
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **(environment or {})},
-        )
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **(environment or {})},
+    )
+    with log.open("ab") as file, process:
         assert process.stdout is not None
         for raw in process.stdout:
             file.write(raw)
@@ -74,7 +74,7 @@ def run_logged(
             if time.monotonic() - said_at >= PROGRESS_EVERY_S:
                 said_at = time.monotonic()
                 say(f"  {line[:100]}")
-    if process.wait() != 0:
+    if process.returncode != 0:
         details = "\n".join(last_lines)
         raise SetupError(f"{argv[0]} failed (all of its output is in {log}):\n{details}")
 
