@@ -79,5 +79,5 @@ def test_a_chosen_theme_is_there_before_the_page_is_drawn(page: Page) -> None:
     toggle.click()
     expect(toggle).to_have_accessible_name("Theme: dark")
     page.reload(wait_until="commit")
-    page.wait_for_function("document.body !== null")
+    page.wait_for_function("() => document.body !== null")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
