@@ -50,6 +50,27 @@ async def test_no_descriptor_of_the_guest_leaks(sandbox):
     assert set(outcome.stdout.split()) <= {b"0", b"1", b"2", b"3"}  # 3: the glob's own folder
 
 
+async def test_commands_can_open_their_streams_by_name(sandbox):
+    script = "echo out >/dev/stdout; echo err >/dev/stderr; cat /dev/stdin"
+    execution = await sandbox.exec(shell(script, stdin=True))
+    await execution.write_stdin(b"in\n")
+    await execution.close_stdin()
+    outcome = await follow(execution)
+    assert (outcome.stdout, outcome.stderr) == (b"out\nin\n", b"err\n")
+
+
+async def test_nothing_of_the_guests_power_is_left(sandbox):
+    names = "Uid|Gid|CapInh|CapPrm|CapEff|CapAmb"
+    lines = (await run(sandbox, shell(f"grep -E '^({names})' /proc/self/status"))).stdout
+    fields = dict(line.split(b":\t") for line in lines.splitlines())
+    assert set(fields[b"Uid"].split()) == set(fields[b"Gid"].split()) == {b"1000"}
+    assert {int(fields[name], 16) for name in (b"CapPrm", b"CapEff", b"CapAmb")} == {0}
+    outcome = await run(sandbox, shell("kill -0 $PPID; kill -TERM $PPID; cat /proc/$PPID/environ"))
+    assert outcome.ending.exit_code != 0
+    assert outcome.stdout == b""
+    assert (await run(sandbox, shell("echo alive"))).stdout == b"alive\n"
+
+
 async def test_signals_are_as_a_shell_expects_them(sandbox):
     outcome = await run(sandbox, shell("grep -E 'Sig(Blk|Ign)' /proc/self/status"))
     assert outcome.stdout.split() == [b"SigBlk:", b"0" * 16, b"SigIgn:", b"0" * 16]

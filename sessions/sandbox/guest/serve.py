@@ -14,6 +14,7 @@ from sessions.sandbox.guest.doorway import Doorway
 from sessions.sandbox.guest.file_task import FileTask
 from sessions.sandbox.guest.link import Link
 from sessions.sandbox.guest.loop import Loop
+from sessions.sandbox.guest.oom_watch import OomWatch
 from sessions.sandbox.guest.process_tree import Tags, kill_tree
 from sessions.sandbox.guest.requests import open_request
 from sessions.sandbox.guest.source import RefusedError, Source
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _MAX_RUNNING = 256
 _MAX_ENDED = 256
+_ENDED_AT_ONCE = 32
+_LARGE_BYTES = 256 << 10
 _MAX_FILE_TASKS = 64
 _MAX_UNSTORED_BYTES = 32 << 20
 """Of ended commands that no host is attached to, all together."""
@@ -41,10 +44,12 @@ class Guest:
         self.environment = base_environment(os.environ, self.workspace)
         self.logs = LogFolder(options["run-dir"] + "/calls")
         self.cgroup = Cgroup()
+        self.oom_watch = OomWatch(self.loop, self.cgroup)
         self.tags = Tags()
         self.null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._commands: dict[str, Command] = {}
         """Running and ended, in the order of their starts."""
+        self._running = 0
         self._children: dict[int, Callable[[int], None]] = {}
         self._forgotten: dict[str, None] = {}
         """Ids of commands that ended and are no longer kept: they are not started again."""
@@ -87,6 +92,7 @@ class Guest:
             self._check_may_start(request)
             command = Command(self, request)
             self.adopt(command.pid, command.exited)
+            self._running += 1
             self._commands[request.exec_id] = command
         attachment = Attachment(link, ident, command, request)
         if existed or command.stdin is not None:
@@ -100,20 +106,26 @@ class Guest:
             raise RefusedError("forgotten", "ended, and its output is no longer kept")
         if any(request.offsets.values()):
             raise RefusedError("offset_gone", "a new command has no output yet")
-        running = sum(1 for command in self._commands.values() if command.ended is None)
-        if running >= _MAX_RUNNING:
+        if self._running >= _MAX_RUNNING:
             raise RefusedError("busy", "too many commands at once")
 
     def command_ended(self, command: Command) -> None:
         """Keep it for a host that comes back, within bounds."""
+        self._running -= 1
+        self.oom_watch.look_soon()
+        crowd = len(self._commands) - self._running
+        # A look at all of them is not for the end of each.
+        if crowd > _MAX_ENDED + _ENDED_AT_ONCE or command.unstored_bytes() > _LARGE_BYTES:
+            self._forget_some(crowd)
+
+    def _forget_some(self, crowd: int) -> None:
         idle = [c for c in self._commands.values() if c.ended and c.attachment is None]
         unstored = sum(c.unstored_bytes() for c in idle)
-        count = len(self._commands)
         for old in idle:
-            if count <= _MAX_ENDED and unstored <= _MAX_UNSTORED_BYTES:
+            if crowd <= _MAX_ENDED and unstored <= _MAX_UNSTORED_BYTES:
                 break
             unstored -= old.unstored_bytes()
-            count -= 1
+            crowd -= 1
             del self._commands[old.exec_id]
             self._forgotten[old.exec_id] = None
         while len(self._forgotten) > _MAX_REMEMBERED:

@@ -36,6 +36,33 @@ class User:
         self.can_switch = os.geteuid() == 0
         self.uid = uid if self.can_switch else os.getuid()
         self.gid = gid if self.can_switch else os.getgid()
+        self._own_groups = os.getgroups()
+
+    def own(self, fd: int) -> None:
+        """Let commands open `fd` anew, as `/dev/stdout` does."""
+        if self.can_switch:
+            os.fchown(fd, self.uid, self.gid)
+
+    def assume(self, tag: range) -> None:
+        """Be that user but for the saved ids, by which `resume` comes back.
+
+        An exec overwrites those with the effective ones and drops all capabilities. Meanwhile
+        they keep commands, which have no such id, from tracing the guest.
+        """
+        os.setgroups([tag.start])
+        os.setresgid(self.gid, self.gid, 0)
+        os.setresuid(self.uid, self.uid, 0)
+
+    def resume(self) -> None:
+        os.setresuid(0, 0, 0)
+        os.setresgid(0, 0, 0)
+        os.setgroups(self._own_groups)
+
+    def become(self, tag: range) -> None:
+        """For good: in a child that does not exec."""
+        os.setgroups([tag.start])
+        os.setresgid(self.gid, self.gid, self.gid)
+        os.setresuid(self.uid, self.uid, self.uid)
 
 
 def base_environment(inherited: Mapping[str, str], workspace: str) -> dict[str, str]:
@@ -65,11 +92,12 @@ def start(
     """Start a command in its own session, with `fds` as 0, 1 and 2.
 
     Returns its pid and a descriptor on which `failure` later finds why it did not start. The
-    child runs C code alone until its exec, which copies few of the guest's pages: 0.2 ms less
-    than `fork` below.
+    guest itself takes on the user for the moment of the start: a child that need not switch is
+    made by vfork, which copies none of the guest's memory. It saves half a millisecond.
     """
     report, report_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    switch = user.can_switch
+    if user.can_switch:
+        user.assume(tag)
     try:
         pid = fork_exec(
             argv,
@@ -82,11 +110,7 @@ def start(
             report, report_write,
             True,  # restore the signals that Python ignores
             True,  # a new session
-            -1,
-            user.gid if switch else None,
-            [tag.start] if switch else None,
-            user.uid if switch else None,
-            0o022,
+            -1, None, None, None, 0o022,
             None,  # type: ignore[arg-type]  # nothing to run before the exec
             True,
         )  # fmt: skip
@@ -94,6 +118,8 @@ def start(
         os.close(report)
         raise
     finally:
+        if user.can_switch:
+            user.resume()
         os.close(report_write)
     _raise_oom_score(str(pid))
     return pid, report
@@ -146,7 +172,9 @@ def fork(user: User, tag: range, fds: tuple[int, int, int], child: Callable[[], 
         os.setsid()
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
-        _become(user, tag)
+        _raise_oom_score("self")
+        if user.can_switch:
+            user.become(tag)
         status = child()
     except BaseException as error:  # noqa: BLE001 - nothing of the guest may go on in this process
         complain(repr(error))
@@ -161,14 +189,6 @@ def _raise_oom_score(process: str) -> None:
         os.close(fd)
     except OSError:
         pass  # gone already, or /proc is read-only; the limits hold all the same
-
-
-def _become(user: User, tag: range) -> None:
-    _raise_oom_score("self")
-    if user.can_switch:
-        os.setgroups([tag.start])
-        os.setresgid(user.gid, user.gid, user.gid)
-        os.setresuid(user.uid, user.uid, user.uid)
 
 
 def take_terminal() -> None:
