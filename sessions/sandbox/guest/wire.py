@@ -83,28 +83,43 @@ class FrameDecoder:
 
     def __init__(self) -> None:
         self._partial = bytearray()
-        self._needed = HEADER.size
+        """The beginning of a frame of which some is still missing."""
 
     def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
         """Yields `(type, id, payload)`; to be consumed to its end. Raises: WireError."""
-        if self._partial:
-            self._partial += data
-            if len(self._partial) < self._needed:
-                return
-            data = bytes(self._partial)
-            self._partial = bytearray()
         at, size = 0, len(data)
-        self._needed = HEADER.size
+        while self._partial and at < size:
+            # Only what this one frame lacks is copied, not all that came with it.
+            taken = data[at : at + _missing(self._partial)]
+            self._partial += taken
+            at += len(taken)
+            if not _missing(self._partial):
+                _length, kind, ident = _header(self._partial, 0)
+                payload = bytes(memoryview(self._partial)[HEADER.size :])
+                self._partial = bytearray()
+                yield kind, ident, payload
         while size - at >= HEADER.size:
-            length, kind, flags, reserved, ident = HEADER.unpack_from(data, at)
-            if length > MAX_PAYLOAD:
-                raise WireError("frame too long")
-            if flags or reserved:
-                raise WireError("reserved bits set")
+            length, kind, ident = _header(data, at)
             end = at + HEADER.size + length
             if end > size:
-                self._needed = end - at
                 break
             yield kind, ident, data[at + HEADER.size : end]
             at = end
         self._partial += data[at:]
+
+
+def _header(data: bytes | bytearray, at: int) -> tuple[int, int, int]:
+    """Payload length, type and id. Raises: WireError."""
+    length, kind, flags, reserved, ident = HEADER.unpack_from(data, at)
+    if length > MAX_PAYLOAD:
+        raise WireError("frame too long")
+    if flags or reserved:
+        raise WireError("reserved bits set")
+    return length, kind, ident
+
+
+def _missing(partial: bytearray) -> int:
+    """How many bytes the frame lacks; while its header does, how many that lacks."""
+    if len(partial) < HEADER.size:
+        return HEADER.size - len(partial)
+    return HEADER.size + _header(partial, 0)[0] - len(partial)
