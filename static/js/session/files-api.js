@@ -74,13 +74,9 @@ export class FilesApi {
     return (await this.#ask(url, { signal })).text();
   }
 
-  /** @param {string} query */
+  /** Whether there is anything by that name. @param {string} query */
   async exists(query) {
-    const response = await fetch(`${this.urls.raw}?path=${query}`, {
-      method: "HEAD",
-      headers: { Accept: "application/json" },
-    });
-    return response.ok || response.status === 400;
+    return (await this.changes([], query)).file.etag !== "";
   }
 
   /** @param {string} query */

@@ -85,7 +85,7 @@ class FilesPanel {
     this.tree.render(rows);
     const isEmpty = this.model.isLoaded && rows.length === 0;
     this.root.querySelector(".files-empty").hidden = !isEmpty;
-    this.tree.root.hidden = isEmpty;
+    this.tree.root.classList.toggle("is-empty", isEmpty);
     this.tree.root.setAttribute("aria-busy", String(this.model.root.isLoading));
   }
 
