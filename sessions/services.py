@@ -77,8 +77,12 @@ def clean_text(text: str) -> str:
 
 
 def title_from(text: str) -> str:
-    """The first line with something in it, without control and direction marks, cut to 80."""
+    """The first line with something in it, without control and direction marks, cut to 80.
+
+    A line that opens a code block names a language, not a task."""
     for line in text.splitlines():
+        if line.lstrip().startswith(("```", "~~~")):
+            continue
         words = "".join(c for c in line if unicodedata.category(c)[0] != "C").strip(" #`*-")
         if words:
             return words if len(words) <= 80 else words[:79].rstrip() + "…"

@@ -47,6 +47,7 @@ async def test_binary_text_is_stored_with_replacements(agent_session: Session) -
         ("x" * 100, "x" * 79 + "…"),
         ("\u202e\u0007evil\x1b[31m", "evil[31m"),
         ("```", "Untitled"),
+        ("```bash\necho hello\n```", "echo hello"),
     ],
 )
 def test_a_title_is_the_first_readable_line(text: str, title: str) -> None:
