@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` would import enum
 import _socket
 import os
 from struct import Struct
 
+from sessions.sandbox.guest.connect import KILL
 from sessions.sandbox.guest.loop import READ
 
 TYPE_CHECKING = False
@@ -29,6 +31,8 @@ class Doorway:
         self._path = path
         self._admit = admit
         self._visitors: dict[Link, _socket.socket] = {}
+        self._waiting: dict[Link, int] = {}
+        """Process descriptors of visitors that are to be killed at the end."""
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         self._socket.setblocking(False)
@@ -77,7 +81,7 @@ class Doorway:
         visitor.close()
 
     def _receive(self, visitor: _socket.socket) -> None:
-        fds = _received_descriptors(visitor)
+        word, fds = _received(visitor)
         try:
             in_fd, out_fd = fds
             link = self._admit(in_fd, out_fd)
@@ -87,21 +91,50 @@ class Doorway:
             visitor.close()
             return
         self._visitors[link] = visitor
+        if word == KILL:
+            self._waiting[link] = _open_pid(visitor)
         self._loop.watch(visitor.fileno(), READ, lambda _events: link.close())
 
     def link_closed(self, link: Link) -> None:
-        """Hanging up is what ends the visitor."""
+        """Hanging up is what ends the visitor, or else a kill."""
+        pid_fd = self._waiting.pop(link, -1)
+        if pid_fd >= 0:
+            _kill(pid_fd)
         visitor = self._visitors.pop(link, None)
         if visitor is not None:
             self._turn_away(visitor)
 
 
-def _received_descriptors(visitor: _socket.socket) -> list[int]:
+def _credentials(visitor: _socket.socket) -> tuple[int, int, int]:
+    """Process, user and group of whoever connected."""
+    size = _CREDENTIALS.size
+    return _CREDENTIALS.unpack(
+        visitor.getsockopt(_socket.SOL_SOCKET, _socket.SO_PEERCRED, size)
+    )  # fmt: skip
+
+
+def _open_pid(visitor: _socket.socket) -> int:
+    try:
+        return os.pidfd_open(_credentials(visitor)[0])
+    except OSError:
+        return -1  # gone already
+
+
+def _kill(pid_fd: int) -> None:
+    try:
+        _signal.pidfd_send_signal(pid_fd, _signal.SIGKILL)
+    except OSError:
+        pass  # gone already
+    os.close(pid_fd)
+
+
+def _received(visitor: _socket.socket) -> tuple[bytes, list[int]]:
+    """The word that came with the descriptors, and these."""
     space = _socket.CMSG_SPACE(_DESCRIPTORS.size)
     try:
-        _data, controls, flags, _address = visitor.recvmsg(1, space, _socket.MSG_CMSG_CLOEXEC)
+        word, controls, flags, _address = visitor.recvmsg(1, space, _socket.MSG_CMSG_CLOEXEC)
     except OSError:
-        return []
+        return b"", []
     fds: list[int] = []
     for level, kind, data in controls:
         if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
@@ -110,5 +143,5 @@ def _received_descriptors(visitor: _socket.socket) -> list[int]:
     if flags & _socket.MSG_CTRUNC:  # there were more: the kernel kept them back
         for fd in fds:
             os.close(fd)
-        return []
-    return fds
+        return b"", []
+    return word, fds

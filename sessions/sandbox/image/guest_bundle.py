@@ -2,8 +2,8 @@
 
     python3 guest_bundle.py SOURCES TARGET
 
-TARGET gets `lib/` (dynamic loader as `ld.so`, shared libraries, standard library), `bin/python3`
-and `guest/` (the guest's sources).
+TARGET gets `lib/` (dynamic loader as `ld.so`, shared libraries, standard library), `bin/python3`,
+`bin/sleep` (what `guest connect` becomes while it waits) and `guest/` (the guest's sources).
 """
 
 import compileall
@@ -59,11 +59,13 @@ def copy_standard_library(target: Path) -> Path:
     return folder
 
 
-def copy_interpreter(target: Path) -> Path:
-    program = target / "bin" / "python3"
-    program.parent.mkdir(parents=True)
-    shutil.copy2(Path(sys.executable).resolve(), program)
-    return program
+def copy_programs(target: Path) -> list[Path]:
+    folder = target / "bin"
+    folder.mkdir(parents=True)
+    sources = {"python3": sys.executable, "sleep": shutil.which("sleep") or "/bin/sleep"}
+    for name, source in sources.items():
+        shutil.copy2(Path(source).resolve(), folder / name)
+    return [folder / name for name in sources]
 
 
 def shared_libraries(binary: Path) -> dict[str, Path]:
@@ -103,9 +105,9 @@ def compile_all(folder: Path) -> None:
 
 def main(sources: Path, target: Path) -> None:
     standard_library = copy_standard_library(target)
-    program = copy_interpreter(target)
+    programs = copy_programs(target)
     extensions = sorted((standard_library / "lib-dynload").glob("*.so"))
-    copy_shared_libraries(target, [program, *extensions])
+    copy_shared_libraries(target, [*programs, *extensions])
     copy_guest(sources, target)
     compile_all(standard_library)
     compile_all(target / "guest")
