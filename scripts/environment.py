@@ -20,7 +20,7 @@ def ensure_environment(*, dev: bool) -> None:
     if has_stamp and VENV_PYTHON.exists():
         return
     say("installing the Python packages of uv.lock")
-    sync = [ensure_uv(), "sync", "--frozen", "--inexact"]
+    sync = [ensure_uv(), "sync", "--frozen", "--inexact", "--compile-bytecode"]
     if not dev:
         sync.append("--no-dev")
     if not VENV_PYTHON.exists():
