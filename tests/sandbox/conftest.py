@@ -117,3 +117,21 @@ async def child() -> AsyncIterator[Box]:
     yield box
     await box.close()
     await box.backend.close()
+
+
+@pytest.fixture
+async def full_disk() -> AsyncIterator[GuestChannel]:
+    """A container whose workspace has room for 2 MiB."""
+    volume = "berth-conformance-small"
+    options = ("type=tmpfs", "device=tmpfs", "o=size=2m")
+    words = [word for option in options for word in ("--opt", option)]
+    making = await asyncio.create_subprocess_exec("docker", "volume", "create", *words, volume)
+    assert await making.wait() == 0
+    backend = docker_backend()
+    container_id = await backend.create(docker_spec(volume))
+    channel = await open_channel(await backend.open(container_id))
+    yield channel
+    await channel.close()
+    await backend.remove(container_id)
+    await backend.remove_volume(volume)
+    await backend.close()

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from sessions.errors import DiskFullError
 from tests.sandbox.running import command, run, shell
 
 
@@ -47,6 +48,18 @@ async def test_stopped_is_told_though_the_command_catches_signals(sandbox):
             await execution.stop()
         else:
             assert item.ending.kind == "stopped"
+
+
+@pytest.mark.docker
+async def test_a_full_disk_is_told(full_disk):
+    outcome = await run(full_disk, shell("head -c 50000000 /dev/zero > big"))
+    assert outcome.ending.kind == "disk_full"
+    assert outcome.ending.limit_bytes == 2 << 20
+    with pytest.raises(DiskFullError):
+        await full_disk.write_file("more", bytes(1 << 20))
+    assert [entry.name for entry in await full_disk.list_dir("")] == ["big"]
+    await full_disk.remove("big")
+    assert (await run(full_disk, shell("exit 1"))).ending.kind == "exit"
 
 
 async def test_running_out_of_memory_is_told_with_its_figures(box, sandbox):
