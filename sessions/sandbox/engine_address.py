@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from typing_extensions import override
 
 from sessions.errors import EngineUnavailableError
+from sessions.sandbox.byte_pipe import BytePipe, SocketPipe, StreamPipe
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 CONNECT_TIMEOUT_S = 5.0
-READ_BUFFER_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +59,34 @@ class EngineAddress:
                 attempt.settimeout(CONNECT_TIMEOUT_S)
                 attempt.connect(self.socket_path)
 
-    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def connect(self) -> BytePipe:
         """A fresh connection. Raises: EngineUnavailableError."""
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                if self.socket_path:
-                    return await asyncio.open_unix_connection(
-                        self.socket_path, limit=READ_BUFFER_BYTES
-                    )
-                return await asyncio.open_connection(
-                    self.host, self.port, limit=READ_BUFFER_BYTES, ssl=self._tls()
-                )
+                if tls := self._tls():
+                    streams = asyncio.open_connection(self.host, self.port, ssl=tls)
+                    return StreamPipe(*await streams)
+                return SocketPipe(await self._connected_socket())
         except (OSError, TimeoutError) as error:
             raise EngineUnavailableError(
                 f"The Docker engine at {self} does not answer: {error}"
             ) from error
+
+    async def _connected_socket(self) -> socket.socket:
+        loop = asyncio.get_running_loop()
+        family: int = socket.AF_UNIX
+        target: str | tuple[str | int, ...] = self.socket_path
+        if not self.socket_path:
+            found = await loop.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+            family, _, _, _, target = found[0]
+        connected = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connected.setblocking(False)
+            await loop.sock_connect(connected, target)
+        except BaseException:
+            connected.close()
+            raise
+        return connected
 
     def _tls(self) -> ssl.SSLContext | None:
         if not self.certificates:

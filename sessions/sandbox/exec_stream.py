@@ -1,8 +1,8 @@
 """One `docker exec` as a byte stream: the engine's upgraded connection, demultiplexed.
 
 The SDK's own socket is not used: it may keep the first bytes of the stream in a buffer it threw
-away, and it blocks. Asyncio's streams wait in both directions: the reader stops reading the socket
-when its buffer is full, the writer waits until the engine took what was written.
+away, and it blocks. Here nothing is read before it is asked for, and a write waits until the
+engine took it.
 """
 
 import asyncio
@@ -13,16 +13,17 @@ from typing_extensions import override
 
 from sessions.errors import ContainerLostError, EngineUnavailableError, SandboxUnavailableError
 from sessions.sandbox.base import DuplexStream
+from sessions.sandbox.byte_pipe import BytePipe
 from sessions.sandbox.engine_address import EngineAddress
 from sessions.sandbox.failure import classify
 
-READ_BYTES = 256 * 1024
-WRITE_HIGH_WATER_BYTES = 256 * 1024
+MAX_HEAD_BYTES = 65_536
 MAX_STDERR_BYTES = 4096
 HEAD_TIMEOUT_S = 20.0
 
 _HEADER = struct.Struct(">B3xI")
 _STDOUT, _STDERR = 1, 2
+_UPGRADED = frozenset({101, 200})
 
 
 async def open_exec(address: EngineAddress, api_version: str, exec_id: str) -> DuplexStream:
@@ -30,23 +31,20 @@ async def open_exec(address: EngineAddress, api_version: str, exec_id: str) -> D
 
     Raises: ContainerLostError, EngineUnavailableError, SandboxError.
     """
-    reader, writer = await address.connect()
+    pipe = await address.connect()
     try:
-        writer.transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
-        writer.write(_start_request(api_version, exec_id))
         async with asyncio.timeout(HEAD_TIMEOUT_S):
-            await writer.drain()
-            status, headers = await _read_head(reader)
-            if status not in {101, 200}:
-                length = int(headers.get("content-length", "0"))
-                raise classify(status, _explanation(await reader.read(min(length, 65536))))
-    except (OSError, EOFError, TimeoutError, ValueError, asyncio.LimitOverrunError) as error:
-        writer.close()
+            await pipe.send(_start_request(api_version, exec_id))
+            status, rest = await _read_head(pipe)
+            if status not in _UPGRADED:
+                raise classify(status, _explanation(rest + await pipe.receive()))
+    except (OSError, ValueError) as error:
+        await pipe.close()
         raise EngineUnavailableError(f"The engine did not start the exec: {error}") from error
     except BaseException:
-        writer.close()
+        await pipe.close()
         raise
-    return _ExecStream(reader, writer)
+    return _ExecStream(pipe, rest)
 
 
 def _start_request(api_version: str, exec_id: str) -> bytes:
@@ -62,11 +60,19 @@ def _start_request(api_version: str, exec_id: str) -> bytes:
     return head.encode("ascii") + body
 
 
-async def _read_head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    status = int(head[0].split(" ", 2)[1])
-    pairs = (line.partition(":") for line in head[1:] if line)
-    return status, {name.strip().lower(): value.strip() for name, _, value in pairs}
+async def _read_head(pipe: BytePipe) -> tuple[int, bytes]:
+    """The status, and what came along after the head. Raises: OSError, ValueError."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        data = await pipe.receive()
+        if not data or len(received) > MAX_HEAD_BYTES:
+            raise ValueError("its answer is not HTTP")
+        received += data
+    head, _, rest = received.partition(b"\r\n\r\n")
+    words = head.split(b" ", 2)
+    if len(words) < 2 or not words[1].isdigit():
+        raise ValueError("its answer is not HTTP")
+    return int(words[1]), rest
 
 
 def _explanation(body: bytes) -> str:
@@ -77,9 +83,9 @@ def _explanation(body: bytes) -> str:
 
 
 class _ExecStream(DuplexStream):
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, pipe: BytePipe, first: bytes) -> None:
+        self._pipe = pipe
+        self._first = first
         self._demux = Demultiplexer()
         self._has_answered = False
         self._is_closed = False
@@ -87,8 +93,9 @@ class _ExecStream(DuplexStream):
     @override
     async def read(self) -> bytes:
         while not self._is_closed:
+            chunk, self._first = self._first, b""
             try:
-                chunk = await self._reader.read(READ_BYTES)
+                chunk = chunk or await self._pipe.receive()
             except OSError as error:
                 raise SandboxUnavailableError(f"The engine's stream broke: {error}") from error
             if not chunk:
@@ -104,24 +111,18 @@ class _ExecStream(DuplexStream):
         if self._is_closed:
             raise SandboxUnavailableError("The stream to the guest is closed.")
         try:
-            self._writer.write(data)
-            await self._writer.drain()
+            await self._pipe.send(data)
         except OSError as error:
             raise SandboxUnavailableError(f"The engine's stream broke: {error}") from error
 
     @override
     async def close(self) -> None:
         self._is_closed = True
-        self._writer.close()
-        try:
-            async with asyncio.timeout(1.0):
-                await self._writer.wait_closed()
-        except (OSError, TimeoutError):
-            self._writer.transport.abort()
+        await self._pipe.close()
 
     def _end(self) -> bytes:
         """A stream that ends before its first byte never reached a guest: say why."""
-        if not self._has_answered:
+        if not self._has_answered and not self._is_closed:
             reason = self._demux.stderr.decode(errors="replace").strip() or "it said nothing"
             raise ContainerLostError(f"The guest could not be reached: {reason}")
         return b""
