@@ -37,7 +37,9 @@ _url = urlsplit(BERTH_URL)
 if _url.scheme not in {"http", "https"} or not _url.hostname:
     raise ImproperlyConfigured(f"BERTH_URL must be an http(s) address, not {BERTH_URL!r}.")
 ALLOWED_HOSTS = env_list("BERTH_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _url.hostname])
-CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_url.netloc}"]
+# Whoever listens on a port that was only assumed is not trusted: pages of the address that was
+# asked need no mention here.
+CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_url.netloc}"] if env_str("BERTH_URL") else []
 
 INSTALLED_APPS = [
     "daphne",
