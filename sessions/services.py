@@ -3,15 +3,19 @@
 All are async and keyword-only. Access is the caller's to check first (selectors.session_get).
 """
 
+import asyncio
+import contextlib
 import datetime as dt
+import errno
 import hashlib
 import os
 import secrets
 import unicodedata
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import quote
 
 from channels.db import database_sync_to_async
@@ -22,7 +26,7 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from sessions.errors import ConflictError, InvalidInputError, NotFoundError
+from sessions.errors import ConflictError, DiskFullError, InvalidInputError, NotFoundError
 from sessions.events import bus, log
 from sessions.events.types import (
     SessionCreated,
@@ -43,11 +47,16 @@ from sessions.models import (
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import MIB, Limits
 
+T = TypeVar("T")
+
 MAX_TEXT_BYTES = 1 * MIB
 MAX_QUEUED_TURNS = 50
 MAX_UPLOAD_BYTES = 512 * MIB
 """Of all files that come with one message; larger ones go through the Files tab."""
 SIGN_IN_LINK_LIFE = dt.timedelta(hours=1)
+
+_storing: set[asyncio.Task[Any]] = set()
+"""Messages on their way into the database: the loop itself keeps no task alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,32 +106,88 @@ def upload_name(name: str) -> str:
     return quote(os.fsencode(bare), safe="")
 
 
-def _upload_store(turn: Turn, files: Sequence[NewUpload]) -> list[str]:
-    """Keep the files on the host until a runner copies them into the workspace."""
+@dataclass(frozen=True, slots=True)
+class _KeptFile:
+    """A file on the host that no row of the database names yet."""
+
+    name: str
+    path: Path
+    size: int
+
+
+def _files_keep(session_id: uuid.UUID, files: Sequence[NewUpload]) -> list[_KeptFile]:
+    """Write the files to the host, where they wait for a runner: all of them or none.
+
+    Raises: InvalidInputError, DiskFullError.
+    """
     if sum(file.size for file in files) > MAX_UPLOAD_BYTES:
         raise InvalidInputError(
             f"The files are larger than {MAX_UPLOAD_BYTES // MIB} MiB together.", param="files"
         )
     names = [upload_name(file.name) for file in files]
-    folder = upload_folder(turn.session_id)
-    for file, name in zip(files, names, strict=True):
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / uuid.uuid4().hex
-        with path.open("wb") as out:
-            for chunk in file.chunks:
-                out.write(chunk)
-        Upload.objects.create(turn=turn, name=name, stored_path=str(path), size=file.size)
-    return names
+    paths = [upload_folder(session_id) / uuid.uuid4().hex for _ in files]
+    try:
+        sizes = [_write(path, file.chunks) for path, file in zip(paths, files, strict=True)]
+    except BaseException as error:
+        _files_remove(paths)
+        if not isinstance(error, OSError):
+            raise
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        reason = "The server's disk is full" if is_full else f"The server's disk: {error.strerror}"
+        raise DiskFullError(f"{reason}. The files were not sent.", param="files") from error
+    return [_KeptFile(*kept) for kept in zip(names, paths, sizes, strict=True)]
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as out:
+        return sum(out.write(chunk) for chunk in chunks)
+
+
+def _files_remove(paths: Sequence[Path]) -> None:
+    """Remove the files, and the session's folder when they were all there was in it."""
+    with contextlib.suppress(OSError):
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for path in paths[:1]:
+            path.parent.rmdir()
+
+
+async def _with_files(
+    session_id: uuid.UUID, files: Sequence[NewUpload], write: Callable[[list[_KeptFile]], T]
+) -> T:
+    """What `write` returns, which stores rows that name the files; they go when it fails.
+
+    The files are on the disk before it begins, for a transaction keeps all other writers waiting.
+    Once begun it is carried to its end: a browser that goes away must not part files and rows.
+    """
+
+    async def store() -> T:
+        kept = await asyncio.to_thread(_files_keep, session_id, files) if files else []
+        try:
+            return await database_sync_to_async(write)(kept)
+        except BaseException:
+            await asyncio.to_thread(_files_remove, [file.path for file in kept])
+            raise
+
+    task = asyncio.create_task(store())
+    _storing.add(task)
+    task.add_done_callback(_storing.discard)
+    return await asyncio.shield(task)
 
 
 def upload_folder(session_id: uuid.UUID) -> Path:
     return Path(settings.VAR_DIR) / "uploads" / str(session_id)
 
 
-def _turn_create(session: Session, text: str, files: Sequence[NewUpload]) -> Turn:
+def _turn_create(session: Session, text: str, files: Sequence[_KeptFile]) -> Turn:
     last = Turn.objects.filter(session=session).aggregate(last=Max("number"))["last"] or 0
     turn = Turn.objects.create(session=session, number=last + 1, text=text)
-    names = _upload_store(turn, files)
+    Upload.objects.bulk_create(
+        Upload(turn=turn, name=file.name, stored_path=str(file.path), size=file.size)
+        for file in files
+    )
+    names = [file.name for file in files]
     log.append_now(session.id, [TurnQueued(turn=turn.number, text=text, files=names)])
     return turn
 
@@ -146,14 +211,15 @@ async def session_create(
     files: Sequence[NewUpload] = (),
     is_tour: bool = False,
 ) -> Session:
-    """A session with its first turn queued. Raises: InvalidInputError."""
+    """A session with its first turn queued. Raises: InvalidInputError, DiskFullError."""
     text = clean_text(text)
     title = "Guided tour" if is_tour else title_from(text)
+    session_id = uuid.uuid4()
 
-    @database_sync_to_async
-    def write() -> Session:
+    def write(kept: list[_KeptFile]) -> Session:
         with transaction.atomic():
             session = Session.objects.create(
+                id=session_id,
                 owner=owner,
                 title=title,
                 provider=provider,
@@ -166,10 +232,10 @@ async def session_create(
                 title=title, provider=provider, model=model, image=image, limits=session.limits
             )
             log.append_now(session.id, [created, SessionStatus(status=Status.STARTING)])
-            _turn_create(session, text, files)
+            _turn_create(session, text, kept)
         return session
 
-    session = await write()
+    session = await _with_files(session_id, files, write)
     await _changed(session)
     return session
 
@@ -177,20 +243,19 @@ async def session_create(
 async def turn_submit(*, session: Session, text: str, files: Sequence[NewUpload] = ()) -> Turn:
     """Queue a message; it starts when the turns before it have ended.
 
-    Raises: InvalidInputError, ConflictError when `MAX_QUEUED_TURNS` wait already.
+    Raises: InvalidInputError, DiskFullError, ConflictError when `MAX_QUEUED_TURNS` wait already.
     """
     text = clean_text(text)
 
-    @database_sync_to_async
-    def write() -> Turn:
+    def write(kept: list[_KeptFile]) -> Turn:
         with transaction.atomic():
             Session.objects.select_for_update().get(id=session.id)
             waiting = Turn.objects.filter(session=session, status=TurnStatus.QUEUED).count()
             if waiting >= MAX_QUEUED_TURNS:
                 raise ConflictError(f"{waiting} messages wait already. Remove some first.")
-            return _turn_create(session, text, files)
+            return _turn_create(session, text, kept)
 
-    turn = await write()
+    turn = await _with_files(session.id, files, write)
     await _changed(session)
     return turn
 
