@@ -2,11 +2,8 @@
 
 import asyncio
 import logging
-import os
 import time
 from datetime import timedelta
-from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 from channels.db import database_sync_to_async
 from django.db import transaction
@@ -20,7 +17,7 @@ from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import Connected, RecordedCall, Tool, ToolContext
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import ShellTool
-from sessions.errors import BerthError, FileAccessError, LeaseLostError, ProviderError
+from sessions.errors import BerthError, LeaseLostError, ProviderError
 from sessions.events import bus, log
 from sessions.events.types import (
     Notice,
@@ -34,9 +31,9 @@ from sessions.models import Session, Turn, TurnStatus, Upload
 from sessions.models import SessionStatus as Status
 from sessions.providers.base import Provider
 from sessions.runtime.conversation import recorded_calls, turn_state
+from sessions.runtime.delivery import deliver
 from sessions.runtime.recorder import SessionRecorder
 from sessions.runtime.sandboxes import Sandboxes
-from sessions.sandbox.base import Sandbox
 from sessions.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
@@ -158,20 +155,8 @@ class Runner:
         async with self._delivery:
             uploads = Upload.objects.filter(turn__session=self.session, delivered_at=None)
             async for upload in uploads.order_by("id"):
-                await self._deliver(sandbox, upload)
+                await deliver(sandbox, self.session.id, upload)
         return Connected(sandbox, container_id)
-
-    async def _deliver(self, sandbox: Sandbox, upload: Upload) -> None:
-        path = os.fsdecode(unquote_to_bytes(upload.name))
-        stored = Path(upload.stored_path)
-        try:
-            content = await asyncio.to_thread(stored.read_bytes)
-            await sandbox.write_file(path, content)
-        except FileAccessError as error:
-            text = f"An uploaded file could not be saved: {error.message}"
-            await log.append(self.session.id, [Notice("error", text, error.code)])
-        await Upload.objects.filter(id=upload.id).aupdate(delivered_at=timezone.now())
-        await asyncio.to_thread(stored.unlink, missing_ok=True)
 
     async def _watch_time(self) -> None:
         """End the turn when the session's container has lived as long as it may."""
