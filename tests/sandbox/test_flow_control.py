@@ -2,17 +2,10 @@
 
 import asyncio
 import time
-from pathlib import Path
 
 from sessions.sandbox.base import ExecOutput
+from tests.sandbox.memory import proportional_mb
 from tests.sandbox.running import follow, run, shell
-
-
-def resident_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    raise AssertionError("no Pss")
 
 
 async def test_not_iterating_stops_the_command_and_loses_nothing(sandbox):
@@ -64,12 +57,12 @@ async def test_an_unread_file_does_not_hold_up_a_neighbour(sandbox):
 
 async def test_the_guest_stays_small(child):
     pid = child.backend.guest(child.container_id).process.pid
-    idle = resident_mb(pid)
+    idle = proportional_mb(pid)
     execution = await child.channel.exec(shell("head -c 300000000 /dev/zero"))
     peak = 0.0
     async for item in execution:
         if isinstance(item, ExecOutput):
             await execution.ack(item.stream, item.offset + len(item.data))
-            peak = max(peak, resident_mb(pid)) if item.offset % (8 << 20) < 65536 else peak
+            peak = max(peak, proportional_mb(pid)) if item.offset % (8 << 20) < 65536 else peak
     assert idle < 12
     assert peak - idle < 24

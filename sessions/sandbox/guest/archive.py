@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200
 
 
-def write_archive(place: Place, kind: str) -> dict[str, object]:
+def write_archive(place: Place, kind: str, fd: int = 1) -> dict[str, object]:
     """Names start with the folder's own, except for the workspace itself.
 
     What cannot be read, or is neither file, folder nor link, is left out and counted.
@@ -29,7 +29,7 @@ def write_archive(place: Place, kind: str) -> dict[str, object]:
     if kind not in ("zip", "tar"):
         raise PathError("bad_request", "bad value for format")
     folder = place.open_folder()
-    output = Output()
+    output = Output(fd)
     stream = ZipStream(output) if kind == "zip" else TarStream(output)
     skipped = 0
     prefix = place.name + b"/" if place.name else b""

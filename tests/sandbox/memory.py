@@ -1,0 +1,10 @@
+"""How much memory a process takes, what it shares counted in part."""
+
+from pathlib import Path
+
+
+def proportional_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    raise AssertionError("no Pss")
