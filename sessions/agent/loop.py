@@ -29,6 +29,8 @@ from sessions.providers.base import (
     item_to_json,
 )
 
+MAX_CALLS = 8
+"""Of one step, run at the same time."""
 MAX_SAME_CALLS = 6
 """The same calls this often in a row end the turn: the model goes in circles."""
 
@@ -112,6 +114,10 @@ async def _run_calls(
     # The calls must be stored before they run: a restart looks for them in the log.
     await context.recorder.flush()
     by_name = {tool.spec.name: tool for tool in tools}
+    if len(calls) > MAX_CALLS:
+        too_many = ToolError(f"At most {MAX_CALLS} calls at a time; this one was not run.")
+        rest = [await _refuse(call, too_many, context) for call in calls[MAX_CALLS:]]
+        return await _run_calls(calls[:MAX_CALLS], tools, context) + rest
     return await together(_run_call(call, by_name, context) for call in calls)
 
 
@@ -123,6 +129,12 @@ async def _run_call(
             raise ToolError(f"There is no tool {call.name!r}. Tools: {', '.join(tools)}.")
         result = await tools[call.name].run(call, context)
     except ToolError as error:
-        result = ToolResultItem(call.tool_call_id, call.name, text=str(error))
+        return await _refuse(call, error, context)
+    await context.recorder.record(ToolResult(call.tool_call_id, item_to_json(result)))
+    return result
+
+
+async def _refuse(call: ToolCall, error: ToolError, context: ToolContext) -> ToolResultItem:
+    result = ToolResultItem(call.tool_call_id, call.name, text=str(error))
     await context.recorder.record(ToolResult(call.tool_call_id, item_to_json(result)))
     return result

@@ -17,6 +17,19 @@ class StopSignal:
             self._end = end
             self._event.set()
 
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    async def wait_for(self, timeout_s: float) -> bool:
+        """True when it was set within that time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            return False
+        return True
+
     async def wait(self) -> None:
         await self._event.wait()
 

@@ -14,6 +14,8 @@ from contextlib import asynccontextmanager
 from channels.layers import get_channel_layer
 
 COALESCE_S = 0.02
+RENEW_S = 6 * 3600.0
+"""Layers forget a member of a group after a day (`group_expiry`)."""
 _closing: dict[tuple[int, str], bool] = {}
 
 
@@ -91,16 +93,23 @@ async def listen(*topics: str) -> AsyncIterator[Waiter]:
     for topic in topics:
         await layer.group_add(topic, channel)
 
+    async def renew() -> None:
+        while True:
+            await asyncio.sleep(RENEW_S)
+            for topic in topics:
+                await layer.group_add(topic, channel)
+
     async def pump() -> None:
         while True:
             await layer.receive(channel)
             waiter.wake()
 
-    task = asyncio.create_task(pump())
+    tasks = [asyncio.create_task(pump()), asyncio.create_task(renew())]
     try:
         yield waiter
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         for topic in topics:
             await layer.group_discard(topic, channel)

@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from channels.db import database_sync_to_async
 from django.db import transaction
@@ -41,7 +42,7 @@ def append_now(
                 session_id=session_id,
                 seq=last - len(bodies) + 1 + i,
                 type=body.type,
-                payload=body.to_payload(),
+                payload=_storable(body.to_payload()),
                 data=body.data,
                 created_at=now,
             )
@@ -51,6 +52,19 @@ def append_now(
 
 
 append = database_sync_to_async(append_now)
+
+
+def _storable(value: Any) -> Any:
+    """Without the characters no database takes: NUL and lone surrogates."""
+    if isinstance(value, str):
+        if "\0" in value:
+            value = value.replace("\0", "\ufffd")
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value
 
 
 def _millis(value: dt.datetime) -> int:

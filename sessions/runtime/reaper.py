@@ -1,10 +1,10 @@
 """Reclaims what no session needs: deleted sessions, containers past their time, strays."""
 
 import asyncio
-import datetime as dt
 import logging
 import shutil
-import uuid
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from django.utils import timezone
 
@@ -18,8 +18,6 @@ from sessions.sandbox.limits import Limits
 logger = logging.getLogger(__name__)
 
 RECONCILE_S = 60.0
-STRAY_GRACE = dt.timedelta(minutes=2)
-"""A container can be a moment older than the row that will name it."""
 
 
 class Reaper:
@@ -27,33 +25,40 @@ class Reaper:
 
     def __init__(self, sandboxes: Sandboxes) -> None:
         self._sandboxes = sandboxes
+        self._suspects: set[str] = set()
 
     async def run(self) -> None:
         async with bus.listen(bus.SUPERVISOR_TOPIC) as waiter:
             reconciled_at = -RECONCILE_S
             while True:
                 now = asyncio.get_running_loop().time()
-                try:
-                    await self._reclaim_deleted()
-                    if now - reconciled_at >= RECONCILE_S:
-                        reconciled_at = now
-                        await self.expire()
-                        await self.reconcile()
-                except SandboxError as error:
-                    logger.warning("reclaiming waits: %s", error.message)
-                except Exception:
-                    logger.exception("a reclaiming pass failed")
+                await self._try(self.reclaim_deleted)
+                if now - reconciled_at >= RECONCILE_S:
+                    reconciled_at = now
+                    await self._try(self.expire)
+                    await self._try(self.reconcile)
                 await waiter.wait(RECONCILE_S / 4)
 
-    async def _reclaim_deleted(self) -> None:
+    async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A pass that fails is logged and made again; it keeps no other from being made."""
+        try:
+            await work()
+        except SandboxError as error:
+            logger.warning("reclaiming waits: %s", error.message)
+        except Exception:
+            logger.exception("a reclaiming pass failed")
+
+    async def reclaim_deleted(self) -> None:
         deleted = Session.objects.filter(deletion_requested_at__isnull=False)
         running = Turn.objects.filter(status=TurnStatus.RUNNING).values("session")
         async for session in deleted.exclude(id__in=running):
-            await self._sandboxes.reclaim(session)
-            await asyncio.to_thread(
-                shutil.rmtree, services.upload_folder(session.id), ignore_errors=True
-            )
-            await session.adelete()
+            await self._try(partial(self._reclaim, session))
+
+    async def _reclaim(self, session: Session) -> None:
+        await self._sandboxes.reclaim(session)
+        folder = services.upload_folder(session.id)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await session.adelete()
 
     async def expire(self) -> None:
         """Remove idle containers that have lived as long as their session allows."""
@@ -70,35 +75,36 @@ class Reaper:
                     session,
                     ContainerState.SUSPENDED,
                     "The session's time is used up. Files are kept; a message starts it again.",
+                    even_if_busy=False,
                 )
 
     async def reconcile(self) -> None:
-        """Remove every container and workspace of ours that no session owns, and record it."""
+        """Remove every container and workspace of ours that no session owns, and record it.
+
+        What is there is listed before who owns it, so that something made meanwhile is never
+        taken for a stray. A container of a session that names another one, or none, goes when it
+        is met twice: it may be a moment older than the row that will name it.
+        """
         backend = self._sandboxes.backend
-        sessions = {
-            str(row.id): row
-            async for row in Session.objects.only("id", "container_id", "created_at")
+        containers, volumes = await backend.containers(), await backend.volumes()
+        owners = {
+            str(row.id): row.container_id async for row in Session.objects.only("container_id")
         }
-        for container in await backend.containers():
-            owner = sessions.get(container.session_id)
-            if owner is None or await self._is_superseded(container.container_id, owner.id):
-                await backend.remove(container.container_id)
-                await self._record("container", container.container_id, container.session_id)
-        for name, session_id in (await backend.volumes()).items():
-            if session_id not in sessions:
+        suspects: set[str] = set()
+        for container in containers:
+            owned = owners.get(container.session_id)
+            if owned == container.container_id:
+                continue
+            if owned is not None and container.container_id not in self._suspects:
+                suspects.add(container.container_id)
+                continue
+            await backend.remove(container.container_id)
+            await self._record("container", container.container_id, container.session_id)
+        self._suspects = suspects
+        for name, session_id in volumes.items():
+            if session_id not in owners:
                 await backend.remove_volume(name)
                 await self._record("volume", name, session_id)
-
-    async def _is_superseded(self, container_id: str, session_id: uuid.UUID) -> bool:
-        """True when the session has another container, and has had it for a while."""
-        row = await Session.objects.filter(id=session_id).afirst()
-        return (
-            row is not None
-            and bool(row.container_id)
-            and row.container_id != container_id
-            and row.container_started_at is not None
-            and row.container_started_at < timezone.now() - STRAY_GRACE
-        )
 
     async def _record(self, kind: str, name: str, session_id: str) -> None:
         reason = f"no session owns it (label {session_id or 'missing'})"[:200]

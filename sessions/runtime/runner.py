@@ -17,7 +17,12 @@ from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import Connected, RecordedCall, Tool, ToolContext
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import ShellTool
-from sessions.errors import BerthError, LeaseLostError, ProviderError
+from sessions.errors import (
+    BerthError,
+    EngineUnavailableError,
+    LeaseLostError,
+    ProviderError,
+)
 from sessions.events import bus, log
 from sessions.events.types import (
     Notice,
@@ -27,17 +32,19 @@ from sessions.events.types import (
     TurnEndReason,
     TurnStarted,
 )
-from sessions.models import Session, Turn, TurnStatus, Upload
+from sessions.models import ContainerState, Session, Turn, TurnStatus, Upload
 from sessions.models import SessionStatus as Status
 from sessions.providers.base import Provider
 from sessions.runtime.conversation import recorded_calls, turn_state
 from sessions.runtime.delivery import deliver
 from sessions.runtime.recorder import SessionRecorder
 from sessions.runtime.sandboxes import Sandboxes
+from sessions.sandbox.base import Sandbox
 from sessions.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
 
+ENGINE_WAIT_S = 2.0
 STATUS_AFTER: dict[TurnEndReason, Status] = {"stopped": Status.STOPPED, "failed": Status.FAILED}
 
 
@@ -77,7 +84,7 @@ class Runner:
     async def _announce(self, recorder: SessionRecorder, *, is_resumed: bool) -> None:
         await Session.objects.filter(id=self.session.id).aupdate(status=Status.RUNNING)
         if is_resumed:
-            await recorder.record(Notice("info", "Berth was restarted; the turn goes on."))
+            await recorder.record(Notice("info", "The turn goes on where it was."))
         else:
             await recorder.record(
                 TurnStarted(self.turn.number, self._provider.kind, self._provider.model)
@@ -127,6 +134,7 @@ class Runner:
             recorder=recorder,
             connect=self._connect,
             reconnect=lambda container_id: self._sandboxes.reconnect(self.session, container_id),
+            discard=self._discard,
             find_shell=lambda: self._sandboxes.shell(self.session),
             limits=self._limits,
             stop=self.stop,
@@ -134,7 +142,7 @@ class Runner:
             recorded_in=self.session.container_id,
         )
         # The container starts while the model thinks; who needs it waits for the same start.
-        warming = asyncio.create_task(self._connect())
+        warming = asyncio.create_task(self._sandboxes.connect(self.session))
         try:
             await run_turn(
                 provider=self._provider,
@@ -148,9 +156,27 @@ class Runner:
             warming.cancel()
             await asyncio.gather(warming, return_exceptions=True)
 
+    async def _sandbox(self) -> Sandbox:
+        """Waits for an engine that is away, and says so. Raises: the TurnEnd of a Stop."""
+        is_told = False
+        while True:
+            try:
+                return await self._sandboxes.connect(self.session)
+            except EngineUnavailableError as error:
+                if not is_told:
+                    is_told = True
+                    text = f"{error.message} The turn goes on when it is back."
+                    await log.append(self.session.id, [Notice("warning", text, error.code)])
+                    await bus.notify(bus.session_topic(self.session.id))
+            await self.stop.wait_for(ENGINE_WAIT_S)
+            self.stop.check()
+
+    async def _discard(self, reason: str) -> None:
+        await self._sandboxes.discard(self.session, ContainerState.DISCONNECTED, reason)
+
     async def _connect(self) -> Connected:
         """The session's sandbox with every uploaded file in it."""
-        sandbox = await self._sandboxes.connect(self.session)
+        sandbox = await self._sandbox()
         container_id = self._sandboxes.container_id(self.session)
         async with self._delivery:
             uploads = Upload.objects.filter(turn__session=self.session, delivered_at=None)

@@ -8,11 +8,16 @@ from contextlib import asynccontextmanager
 
 from django.utils import timezone
 
-from sessions.errors import ContainerLostError, NotFoundError, SandboxError
+from sessions.errors import (
+    ContainerLostError,
+    NotFoundError,
+    SandboxError,
+    SandboxUnavailableError,
+)
 from sessions.events import bus, log
 from sessions.events.types import ContainerState
 from sessions.models import ContainerState as State
-from sessions.models import Session
+from sessions.models import Session, Turn, TurnStatus
 from sessions.sandbox.base import (
     ContainerSpec,
     DuplexStream,
@@ -25,8 +30,16 @@ from sessions.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
 
+OPEN_TRIES = 3
+OPEN_WAIT_S = 1.0
 SHELLS = ("/bin/bash", "/usr/bin/bash")
 OpenChannel = Callable[[DuplexStream], Awaitable[Sandbox]]
+
+
+def _seen(opening: asyncio.Task[Sandbox]) -> None:
+    """Its error is raised to whoever waits; when all were cancelled it is nobody's."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 class Sandboxes:
@@ -36,6 +49,7 @@ class Sandboxes:
         self.backend = backend
         self._open_channel = open_channel
         self._channels: dict[uuid.UUID, Sandbox] = {}
+        self._openings: dict[uuid.UUID, asyncio.Task[Sandbox]] = {}
         self._container_ids: dict[uuid.UUID, str] = {}
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
         self._shells: dict[str, str] = {}
@@ -48,8 +62,19 @@ class Sandboxes:
     async def connect(self, session: Session) -> Sandbox:
         """A channel to the session's container, which is made when there is none.
 
+        Cancelling a caller leaves the opening to the others and to the next one: an engine that
+        was asked for a container makes it, whoever still waits for it.
+
         Raises: SandboxUnavailableError, ImageNotFoundError, NotFoundError for a deleted session.
         """
+        opening = self._openings.get(session.id)
+        if opening is None or opening.done():
+            opening = asyncio.create_task(self._connect(session))
+            opening.add_done_callback(_seen)
+            self._openings[session.id] = opening
+        return await asyncio.shield(opening)
+
+    async def _connect(self, session: Session) -> Sandbox:
         async with self._locked(session.id):
             channel = self._channels.get(session.id)
             if channel is not None and channel.is_open:
@@ -59,10 +84,10 @@ class Sandboxes:
                 raise NotFoundError("There is no such session.")
             if row.container_id:
                 try:
-                    return await self._open(row)
-                except ContainerLostError:
-                    logger.warning("session %s: its container is gone", session.id)
-                    await self._set_state(row, State.DISCONNECTED, "The container is gone.")
+                    return await self._open_patiently(row)
+                except ContainerLostError as error:
+                    logger.warning("session %s: %s", session.id, error.message)
+                    await self._set_state(row, State.DISCONNECTED, error.message)
                     await self.backend.remove(row.container_id)
             return await self._create(row)
 
@@ -75,7 +100,33 @@ class Sandboxes:
             channel = self._channels.get(session.id)
             if channel is not None and channel.is_open:
                 return channel
+            try:
+                return await self._open(row)
+            except ContainerLostError:
+                if await self._is_running(container_id):
+                    raise SandboxUnavailableError("The container does not answer.") from None
+                raise
+
+    async def _open_patiently(self, row: Session) -> Sandbox:
+        """A container can be too busy to answer at once. Raises: ContainerLostError when it is
+        gone, or runs but has not answered in `OPEN_TRIES`."""
+        for _ in range(OPEN_TRIES - 1):
+            try:
+                return await self._open(row)
+            except ContainerLostError:
+                if not await self._is_running(row.container_id):
+                    raise
+                await asyncio.sleep(OPEN_WAIT_S)
+        try:
             return await self._open(row)
+        except ContainerLostError as error:
+            raise ContainerLostError("The container no longer answered.") from error
+
+    async def _is_running(self, container_id: str) -> bool:
+        try:
+            return (await self.backend.inspect(container_id)).is_running
+        except ContainerLostError:
+            return False
 
     def container_id(self, session: Session) -> str:
         """The container the open channel leads to, empty when there is none."""
@@ -143,9 +194,14 @@ class Sandboxes:
         await log.append(row.id, [ContainerState(state=state, reason=reason)])
         await bus.notify(bus.session_topic(row.id))
 
-    async def discard(self, session: Session, state: State, reason: str) -> None:
+    async def discard(
+        self, session: Session, state: State, reason: str, *, even_if_busy: bool = True
+    ) -> None:
         """Remove the container; the workspace stays. Raises: EngineUnavailableError."""
         async with self._locked(session.id):
+            busy = Turn.objects.filter(session=session, status=TurnStatus.RUNNING)
+            if not even_if_busy and await busy.aexists():
+                return
             await self._close(session.id)
             row = await Session.objects.aget(id=session.id)
             if row.container_id:
@@ -160,11 +216,13 @@ class Sandboxes:
         """Remove container and workspace of a session that is being deleted."""
         async with self._locked(session.id):
             await self._close(session.id)
-            if session.container_id:
-                await self.backend.remove(session.container_id)
-                self._shells.pop(session.container_id, None)
+            for container in await self.backend.containers():
+                if container.session_id == str(session.id):
+                    await self.backend.remove(container.container_id)
+                    self._shells.pop(container.container_id, None)
             await self.backend.remove_volume(session.workspace_volume)
         self._locks.pop(session.id, None)
+        self._openings.pop(session.id, None)
 
     async def _close(self, session_id: uuid.UUID) -> None:
         self._container_ids.pop(session_id, None)
@@ -174,6 +232,8 @@ class Sandboxes:
 
     async def close_channels(self) -> None:
         """Containers and what runs in them go on."""
+        await asyncio.gather(*self._openings.values(), return_exceptions=True)
+        self._openings.clear()
         for session_id in list(self._channels):
             await self._close(session_id)
 

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 import uuid
+from dataclasses import dataclass
 
 from django.db.models import Q
 from django.utils import timezone
@@ -31,6 +32,8 @@ LEASE_S = 30.0
 RENEW_S = 10.0
 POLL_S = 1.0
 MAX_BACKOFF_S = 10.0
+FIRST_RETRY_S = 0.5
+MAX_FAULTS = 6
 
 
 def lease_name() -> str:
@@ -53,6 +56,14 @@ def is_holder_dead(lease: str) -> bool:
     return False
 
 
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """How often a session's runner failed in a row, and when (monotonic) to try again."""
+
+    count: int
+    again_at: float
+
+
 class Supervisor:
     """`run` works until it is cancelled; `aclose` lets go of everything, turns unfinished."""
 
@@ -62,6 +73,7 @@ class Supervisor:
         self._lease = lease_name()
         self._runners: dict[uuid.UUID, tuple[Runner, asyncio.Task[None]]] = {}
         self._renewed_at = 0.0
+        self._faults: dict[uuid.UUID, _Fault] = {}
         self.reaper = Reaper(runtime.sandboxes)
 
     async def run(self) -> None:
@@ -112,6 +124,15 @@ class Supervisor:
                 logger.warning("session %s: %s", session_id, error.message)
             elif error is not None:
                 logger.error("session %s: its runner failed", session_id, exc_info=error)
+                self._failed(session_id)
+            else:
+                self._faults.pop(session_id, None)
+
+    def _failed(self, session_id: uuid.UUID) -> None:
+        """A turn that cannot be carried on is tried again, later each time."""
+        count = self._faults[session_id].count + 1 if session_id in self._faults else 1
+        again_at = time.monotonic() + FIRST_RETRY_S * 2**count
+        self._faults[session_id] = _Fault(count, again_at)
 
     async def _renew(self) -> None:
         if time.monotonic() - self._renewed_at < RENEW_S:
@@ -141,9 +162,12 @@ class Supervisor:
         )
         async for turn in turns:
             holder = turn.session.lease_owner
+            fault = self._faults.get(turn.session_id)
+            if fault is not None and time.monotonic() < fault.again_at:
+                continue
             if await self._take_lease(turn.session, dead_holder=holder):
                 logger.info("session %s: turn %s goes on here", turn.session_id, turn.number)
-                await self._start(turn.session, turn, is_resumed=True)
+                await self._try_start(turn, is_resumed=True)
 
     async def _claim(self) -> None:
         free = self._max_running_turns - len(self._runners)
@@ -164,7 +188,7 @@ class Supervisor:
                 continue
             claimed.add(turn.session_id)
             if await _mark_running(turn):
-                await self._start(turn.session, turn, is_resumed=False)
+                await self._try_start(turn, is_resumed=False)
             else:
                 await self._release(turn.session)
 
@@ -182,6 +206,23 @@ class Supervisor:
         await Session.objects.filter(id=session.id, lease_owner=self._lease).aupdate(
             lease_owner="", lease_until=None
         )
+
+    async def _try_start(self, turn: Turn, *, is_resumed: bool) -> None:
+        """A turn that cannot be started keeps no other from being started."""
+        fault = self._faults.get(turn.session_id)
+        try:
+            if fault is not None and fault.count >= MAX_FAULTS:
+                del self._faults[turn.session_id]
+                given_up = ProviderError(
+                    "The turn failed again and again and was given up.",
+                    hint="The server's log has the details; sending the message again may work.",
+                )
+                await self._refuse(turn.session, turn, given_up)
+            else:
+                await self._start(turn.session, turn, is_resumed=is_resumed)
+        except Exception:
+            logger.exception("session %s: turn %s did not start", turn.session_id, turn.number)
+            self._failed(turn.session_id)
 
     async def _start(self, session: Session, turn: Turn, *, is_resumed: bool) -> None:
         try:

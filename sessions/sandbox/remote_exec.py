@@ -120,7 +120,9 @@ class RemoteExec(Exec, Route):
             self._end_with(_ERRORS.get(code, SandboxError)(f"The command failed: {message}."))
             self._connection.close_route(self._ident)
         elif kind == wire.STARTED:
-            self._receive_position(json_object(payload)["stdin"])
+            fields = json_object(payload)
+            self._receive_offsets(fields["offsets"])
+            self._receive_position(fields["stdin"])
         elif kind == wire.CREDIT:
             stream, limit = wire.parse_position(payload)
             if stream != wire.STDIN:
@@ -158,6 +160,17 @@ class RemoteExec(Exec, Route):
             stderr_bytes=self._windows[wire.STDERR].received,
             log_path=log_path,
         )
+
+    def _receive_offsets(self, offsets: Any) -> None:
+        """Output begins here, later than asked for where the guest keeps no more."""
+        if not isinstance(offsets, dict):
+            raise wire.WireError("no offsets")
+        for number, window in self._windows.items():
+            start = _count(offsets.get(str(number), window.received))
+            if start < window.received or window.received != window.consumed:
+                raise wire.WireError("output begins out of place")
+            window.limit += start - window.received
+            window.received = window.consumed = start
 
     def _receive_position(self, position: Any) -> None:
         if position is not None and self._input_offset is None:

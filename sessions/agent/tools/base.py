@@ -54,6 +54,9 @@ class ToolContext:
     reconnect: Reconnect
     """That very container, over a new channel when the last one broke. Raises: ContainerLostError when it is
     gone, SandboxUnavailableError when the engine does not answer."""
+    discard: Callable[[str], Awaitable[None]]
+    """Remove the container for the reason given; the workspace stays. Raises:
+    EngineUnavailableError."""
     find_shell: Callable[[], Awaitable[str]]
     """Path of the best shell the image has."""
     limits: Limits

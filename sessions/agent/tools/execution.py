@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from sessions.agent.output import CappedOutput, HeadTail
 from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import RecordedCall, ToolContext
-from sessions.errors import ContainerLostError, SandboxUnavailableError
+from sessions.errors import (
+    ContainerLostError,
+    EngineUnavailableError,
+    ProtocolError,
+    SandboxError,
+    SandboxUnavailableError,
+)
 from sessions.events.types import (
     CallEnded,
     CallStarted,
@@ -29,7 +35,11 @@ MODEL_OUTPUT_BYTES = 12_000
 """Of each stream of a command, when the model sets no limit itself."""
 ACK_EVERY_BYTES = 1 * MIB
 ATTACH_TRIES = 5
-ATTACH_WAIT_S = 0.5
+ATTACH_WAIT_S = 0.25
+ENGINE_WAIT_S = 2.0
+OVERDUE_S = 30.0
+"""A command that the guest has not ended this long after its time takes its container along."""
+STOP_OVERDUE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,10 @@ class _Progress:
 
     def offset(self, stream: Stream) -> int:
         return self.kept[stream].total
+
+    @property
+    def total(self) -> int:
+        return sum(kept.total for kept in self.kept.values())
 
     def replay(self, recorded: RecordedCall) -> None:
         """Take up what an earlier process stored."""
@@ -107,6 +121,8 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
     except SandboxUnavailableError:
         await _record_end(command, context, progress, _lost(started_at, progress))
         raise
+    except SandboxError as error:
+        end = await _refused(command, context, progress, error)
     end = end or _lost(started_at, progress)
     await _record_end(command, context, progress, end)
     return _result(command, progress, end)
@@ -143,23 +159,94 @@ def _lost(started_at: float, progress: _Progress) -> ExecEnded:
     )
 
 
+async def _refused(
+    command: Command, context: ToolContext, progress: _Progress, error: SandboxError
+) -> ExecEnded | None:
+    """The guest would not run it: 126 with a reason, as a shell says of what it cannot run. None
+    when the command had begun, for then its end is not known."""
+    if command.call_id in context.recorded or progress.offset("stdout"):
+        return None
+    said = f"berth: {error.message}\n".encode()
+    await context.recorder.record(
+        *progress.add(ExecOutput("stderr", progress.offset("stderr"), said))
+    )
+    return ExecEnded(Ending("exit", exit_code=126), 0, 0, progress.offset("stderr"))
+
+
 async def _follow(
     command: Command, context: ToolContext, progress: _Progress, container_id: str
 ) -> ExecEnded | None:
-    """To the end over as many channels as it takes; None when the container is gone."""
-    for attempt in range(ATTACH_TRIES + 1):
+    """To the end over as many channels as it takes; None when the container is gone.
+
+    While the engine is away the command is waited for: it may well go on without it."""
+    tries = 0
+    while True:
+        seen = progress.total
         try:
-            sandbox = await context.reconnect(container_id)
-            shell = await context.find_shell()
-            return await _attach(command, context, progress, sandbox, shell)
+            async with _deadline(command, context.stop):
+                sandbox = await context.reconnect(container_id)
+                shell = await context.find_shell()
+                return await _attach(command, context, progress, sandbox, shell)
+        except TimeoutError:
+            return await _overdue(command, context, progress)
         except ContainerLostError:
             return None
+        except ProtocolError as error:
+            await _discard(context, error.message)
+            return None
+        except EngineUnavailableError:
+            if context.stop.is_set:
+                return None
+            await context.stop.wait_for(ENGINE_WAIT_S)
         except SandboxUnavailableError as error:
-            if attempt == ATTACH_TRIES:
+            tries = 1 if progress.total > seen else tries + 1
+            if tries > ATTACH_TRIES:
                 raise
             logger.warning("call %s: %s; attaching again", command.call_id, error)
-            await asyncio.sleep(ATTACH_WAIT_S * 2**attempt)
-    raise AssertionError("the last attempt returns or raises")
+            await asyncio.sleep(ATTACH_WAIT_S * 2**tries)
+
+
+@asynccontextmanager
+async def _deadline(command: Command, stop: StopSignal) -> AsyncIterator[None]:
+    """Raises TimeoutError when the guest, which is not trusted, lets the command's time or a Stop
+    pass without ending it."""
+    now = asyncio.get_running_loop().time
+    async with asyncio.timeout(command.timeout_s + OVERDUE_S) as deadline:
+
+        async def shorten() -> None:
+            await stop.wait()
+            deadline.reschedule(min(deadline.when() or now(), now() + STOP_OVERDUE_S))
+
+        watcher = asyncio.create_task(shorten())
+        try:
+            yield
+        finally:
+            watcher.cancel()
+            await asyncio.gather(watcher, return_exceptions=True)
+
+
+async def _overdue(
+    command: Command, context: ToolContext, progress: _Progress
+) -> ExecEnded | None:
+    """End it with its container, since nothing else did."""
+    if not await _discard(context, "It did not end a command in time and was removed."):
+        return None
+    ending = (
+        Ending("stopped", signal="SIGKILL")
+        if context.stop.is_set
+        else Ending("timeout", signal="SIGKILL", timeout_s=command.timeout_s)
+    )
+    duration_ms = int(command.timeout_s * 1000)
+    return ExecEnded(ending, duration_ms, progress.offset("stdout"), progress.offset("stderr"))
+
+
+async def _discard(context: ToolContext, reason: str) -> bool:
+    try:
+        await context.discard(reason)
+    except SandboxUnavailableError as error:
+        logger.warning("a container was not removed: %s", error)
+        return False
+    return True
 
 
 async def _attach(

@@ -10,6 +10,8 @@ from sessions.agent.tools.execution import Command, run_command
 from sessions.providers.base import ToolCall, ToolResultItem, ToolSpec
 
 MAX_COMMANDS = 16
+MAX_OUTPUT_LENGTH = 256 * 1024
+"""Of each stream, however much the model asks to see."""
 MAX_COMMAND_BYTES = 128 * 1024
 """The kernel takes 128 KiB per argument (MAX_ARG_STRLEN in execve(2))."""
 
@@ -70,7 +72,8 @@ class ShellTool(Tool):
     async def run(self, call: ToolCall, context: ToolContext) -> ToolResultItem:
         commands = self._commands(call.arguments)
         longest = context.limits.command_timeout_s
-        max_output_length = positive_int(call.arguments, "max_output_length")
+        asked = positive_int(call.arguments, "max_output_length")
+        max_output_length = min(asked, MAX_OUTPUT_LENGTH) if asked else None
         results = await together(
             run_command(
                 Command(

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 class Cursor:
     def __init__(self, stream: OutputStream, offset: int, window: int) -> None:
-        if not stream.spool.start <= offset <= stream.spool.end:
-            raise RefusedError("offset_gone", "no output is kept from there on")
+        if offset > stream.spool.end:
+            raise RefusedError("offset_gone", "there is no output from there on")
+        # What was acknowledged is no longer kept; STARTED tells where the rest begins.
+        offset = max(offset, stream.spool.start)
         self.stream = stream
         self.at = offset
         self.limit = offset + window
@@ -50,7 +52,8 @@ class Attachment(Source):
         """Tell where input goes on; the host cannot know it of a command that was there."""
         stdin = self._command.stdin
         position = {"offset": stdin.received, "limit": stdin.limit} if stdin else None
-        body = compact_json.encode({"existed": existed, "stdin": position})
+        offsets = {str(number): cursor.at for number, cursor in self._cursors.items()}
+        body = compact_json.encode({"existed": existed, "stdin": position, "offsets": offsets})
         self.link.send(wire.frame(wire.STARTED, self.ident, body))
 
     def superseded(self) -> None:

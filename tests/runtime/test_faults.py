@@ -1,0 +1,195 @@
+"""An engine that goes away, callers that leave, turns that cannot be carried on."""
+
+import asyncio
+
+import pytest
+from django.contrib.auth.models import User
+from typing_extensions import override
+
+from sessions import services
+from sessions.errors import EngineUnavailableError
+from sessions.events.types import CallEnded, CallStarted, Notice, Output, OutputDropped
+from sessions.models import Session, Turn, TurnStatus
+from sessions.runtime import supervisor as supervisor_module
+from sessions.runtime.process import Runtime
+from sessions.runtime.reaper import Reaper
+from sessions.runtime.runner import Runner
+from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.supervisor import Supervisor
+from sessions.sandbox.base import ContainerInfo, ContainerSpec, DuplexStream
+from sessions.sandbox.channel import open_channel
+from sessions.sandbox.limits import MIB, Limits
+from tests.runtime.conftest import Log
+from tests.runtime.test_restart import _another, _end, _run
+from tests.runtime.test_turns import is_end, start
+from tests.sandbox.child_backend import ChildBackend
+
+
+class Away(ChildBackend):
+    """An engine that can go away, and can be slow to create."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away = False
+        self.create_s = 0.0
+
+    def _ask(self) -> None:
+        if self.is_away:
+            raise EngineUnavailableError("The Docker engine does not answer.")
+
+    @override
+    async def create(self, spec: ContainerSpec) -> str:
+        self._ask()
+        await asyncio.sleep(self.create_s)
+        return await super().create(spec)
+
+    @override
+    async def open(self, container_id: str) -> DuplexStream:
+        self._ask()
+        return await super().open(container_id)
+
+    @override
+    async def inspect(self, container_id: str) -> ContainerInfo:
+        self._ask()
+        return await super().inspect(container_id)
+
+    @override
+    async def remove(self, container_id: str) -> None:
+        self._ask()
+        await super().remove(container_id)
+
+
+@pytest.fixture
+def engine(sandbox_runtime: Runtime) -> Away:
+    engine = Away()
+    sandbox_runtime.sandboxes = Sandboxes(engine, open_channel)
+    return engine
+
+
+async def test_a_task_waits_for_an_engine_that_is_away(
+    engine: Away, supervisor: Supervisor, alice: User
+) -> None:
+    engine.is_away = True
+    session = await start(alice, "```bash\necho at last\n```")
+    await Log(session).wait_for(lambda b: isinstance(b, Notice) and "does not answer" in b.text)
+    engine.is_away = False
+    end = await Log(session).wait_for(is_end)
+    assert end.reason == "completed"
+    assert (await Log(session).of(CallEnded))[0].ending == {"kind": "exit", "exit_code": 0}
+
+
+async def test_stop_ends_the_wait_for_an_engine(
+    engine: Away, supervisor: Supervisor, alice: User
+) -> None:
+    engine.is_away = True
+    session = await start(alice, "```bash\necho never\n```")
+    await Log(session).wait_for(lambda b: isinstance(b, Notice))
+    await services.turn_stop(session=session)
+    assert (await Log(session).wait_for(is_end)).reason == "stopped"
+    assert await Log(session).of(CallStarted) == []
+
+
+async def test_a_running_command_outlasts_its_engine(
+    engine: Away, supervisor: Supervisor, alice: User, sandbox_runtime: Runtime
+) -> None:
+    session = await start(alice, "```bash\necho one; sleep 2; echo two\n```")
+    await Log(session).wait_for(lambda b: isinstance(b, Output))
+    engine.is_away = True
+    await sandbox_runtime.sandboxes.close_channels()
+    await asyncio.sleep(3)
+    engine.is_away = False
+    await Log(session).wait_for(is_end)
+    assert b"".join(o.content for o in await Log(session).of(Output)) == b"one\ntwo\n"
+    assert len(await Log(session).of(CallStarted)) == 1
+
+
+async def test_a_container_whose_caller_left_is_used_by_the_next(
+    engine: Away, sandbox_runtime: Runtime, agent_session: Session
+) -> None:
+    engine.create_s = 0.5
+    sandboxes = sandbox_runtime.sandboxes
+    leaving = asyncio.create_task(sandboxes.connect(agent_session))
+    await asyncio.sleep(0.1)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    assert (await sandboxes.connect(agent_session)).is_open
+    (only,) = await engine.containers()
+    row = await Session.objects.aget(id=agent_session.id)
+    assert (row.container_id, row.container_state) == (only.container_id, "connected")
+
+
+async def test_a_stray_of_a_living_session_is_removed_at_second_sight(
+    engine: Away, sandbox_runtime: Runtime, agent_session: Session
+) -> None:
+    await engine.create(
+        ContainerSpec(str(agent_session.id), "child", agent_session.workspace_volume, Limits())
+    )
+    reaper = Reaper(sandbox_runtime.sandboxes)
+    await reaper.reconcile()
+    assert len(await engine.containers()) == 1
+    await reaper.reconcile()
+    assert await engine.containers() == []
+
+
+async def test_one_session_that_cannot_be_reclaimed_holds_up_no_other(
+    engine: Away, sandbox_runtime: Runtime, alice: User, agent_session: Session
+) -> None:
+    other = await start(alice, "second")
+    for session in (agent_session, other):
+        await sandbox_runtime.sandboxes.connect(session)
+        await services.session_delete(session=session)
+    stubborn = await Session.objects.aget(id=agent_session.id)
+    remove = engine.remove
+
+    async def refuse(container_id: str) -> None:
+        if container_id == stubborn.container_id:
+            raise EngineUnavailableError("The container cannot be removed.")
+        await remove(container_id)
+
+    engine.remove = refuse  # type: ignore[method-assign]  # one container is stuck
+    await Reaper(sandbox_runtime.sandboxes).reclaim_deleted()
+    engine.remove = remove  # type: ignore[method-assign]
+    assert [row.id async for row in Session.objects.all()] == [stubborn.id]
+
+
+async def test_a_restart_past_the_output_cap_goes_on_with_the_command(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    limits = Limits(max_output_bytes=1 * MIB)
+    command = "head -c 12000000 /dev/zero | tr '\\\\0' x; sleep 3; echo end; echo ran >> ran"
+    session = await start(alice, f"```bash\n{command}\n```\n---\n```bash\ncat ran\n```", limits)
+    first = await _run(_another(sandbox_runtime))
+    await Log(session).wait_for(lambda b: isinstance(b, Output) and b.offset > 500_000)
+    await asyncio.sleep(1)
+    await _end(first)
+    second = await _run(_another(sandbox_runtime))
+    end = await Log(session).wait_for(is_end, 60)
+    await _end(second)
+    flood = (await Log(session).of(CallStarted))[0].call_id
+    (ended, _) = await Log(session).of(CallEnded)
+    stored = sum(len(o.content) for o in await Log(session).of(Output) if o.call_id == flood)
+    dropped = sum(d.length for d in await Log(session).of(OutputDropped))
+    assert (end.reason, ended.ending) == ("completed", {"kind": "exit", "exit_code": 0})
+    assert stored + dropped == ended.stdout_bytes == 12_000_004
+    assert (await Log(session).of(Output))[-1].content == b"ran\n"
+
+
+async def test_a_turn_that_fails_again_and_again_is_given_up(
+    sandbox_runtime: Runtime, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "FIRST_RETRY_S", 0.001)
+    monkeypatch.setattr(supervisor_module, "POLL_S", 0.05)
+
+    async def broken(self: Runner, *, is_resumed: bool) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(Runner, "run", broken)
+    session = await start(alice, "hello")
+    task = await _run(_another(sandbox_runtime))
+    end = await Log(session).wait_for(is_end)
+    await _end(task)
+    assert (end.reason, end.message) == (
+        "failed",
+        "The turn failed again and again and was given up.",
+    )
+    assert (await Turn.objects.aget(session=session)).status == TurnStatus.ENDED
