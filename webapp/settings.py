@@ -1,7 +1,6 @@
 """Settings, all from the environment. docs/operating.md lists every variable."""
 
 import os
-import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -9,26 +8,19 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from webapp.env import env_bool, env_float, env_int, env_list, env_secret, env_str
+from webapp.kept_secret import kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = Path(env_str("BERTH_VAR_DIR", str(BASE_DIR / "var")))
 VAR_DIR.mkdir(parents=True, exist_ok=True)
 
-
-def _kept_secret(name: str) -> str:
-    """A random value made at the first start and kept in a file only its owner can read."""
-    path = VAR_DIR / name
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
-    return path.read_text().strip()
-
-
 DEBUG = env_bool("BERTH_DEBUG", default=False)
-SECRET_KEY = env_secret("BERTH_SECRET_KEY") or _kept_secret("secret_key")
+SECRET_KEY = env_secret("BERTH_SECRET_KEY") or kept_secret(VAR_DIR / "secret_key")
 BIND = env_str("BIND", "127.0.0.1")
 PORT = env_int("PORT", 8000)
-BERTH_INSTALLATION_ID = env_str("BERTH_INSTALLATION_ID") or _kept_secret("installation_id")[:12]
+BERTH_INSTALLATION_ID = (
+    env_str("BERTH_INSTALLATION_ID") or kept_secret(VAR_DIR / "installation_id")[:12]
+)
 
 # Host names the app answers to. `BERTH_URL` is where browsers reach it, for example behind a proxy.
 _public_host = BIND if BIND not in {"0.0.0.0", "::"} else "localhost"  # noqa: S104
