@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from scripts.chromium import PROGRAMS
 from tests.e2e.accounts import new_link
 from tests.e2e.guard import Guard
 from tests.serve.berth_client import BerthClient
@@ -98,10 +99,11 @@ def client(server: ServerProcess) -> BerthClient:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("Chromium is not installed")
+    chromium = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
     with sync_playwright() as playwright:
+        # Without one on the path it is Playwright's own, where set-up installed that.
+        if chromium is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("Chromium is not installed")
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGS)
         yield browser
         browser.close()

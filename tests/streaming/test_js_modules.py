@@ -1,11 +1,11 @@
 """The page's pure modules, held to their rules by Node's own test runner."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / "static/js/session"
@@ -15,8 +15,8 @@ IMPORT_MAP = ROOT / "templates/sessions/_session_importmap.html"
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda path: path.name)
 def test_node_suite_passes(suite: Path) -> None:
-    node = shutil.which("node")
-    assert node, "Node.js is needed to test the page's modules: install the package nodejs."
+    # The Node.js that Playwright brings along, so that no other needs to be installed.
+    node, _ = compute_driver_executable()
     command = [node, "--import", "./tests/js/import-map.mjs", "--test", str(suite)]
     result = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
