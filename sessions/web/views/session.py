@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from sessions import selectors, services
 from sessions.errors import InvalidInputError, NotFoundError
 from sessions.events import log
-from sessions.events.types import CallEnded, CallStarted, Output
+from sessions.events.types import CallEnded, CallStarted, Output, OutputDropped
 from sessions.models import Session
 from sessions.sandbox.limits import GIB, MIB, Limits
 from sessions.web.http import UserHttpRequest, signed_in, wants_json
@@ -90,7 +90,7 @@ async def call_output(
     request: UserHttpRequest, session_id: uuid.UUID, call_id: str
 ) -> HttpResponseBase:
     """The stored bytes of a call as they came, both streams joined in the order of the log, or
-    one of them with `?stream=`."""
+    one of them with `?stream=`. A line of its own stands where bytes were not stored."""
     session = await selectors.session_get(user=request.user, session_id=session_id)
     stream = request.GET.get("stream", "")
     if stream and stream not in STREAMS:
@@ -120,7 +120,7 @@ async def _call_seq(session_id: uuid.UUID, call_id: str) -> int:
 async def _call_bytes(
     session_id: uuid.UUID, call_id: str, stream: str, after: int
 ) -> AsyncIterator[bytes]:
-    types = [Output.type, CallEnded.type]
+    types = [Output.type, OutputDropped.type, CallEnded.type]
     while batch := await log.read(session_id, after=after, types=types):
         for event in batch:
             body: Any = event.body
@@ -128,6 +128,28 @@ async def _call_bytes(
                 continue
             if isinstance(body, CallEnded):
                 return
-            if not stream or body.stream == stream:
+            if stream and body.stream != stream:
+                continue
+            if isinstance(body, OutputDropped):
+                yield _gap(body, await _log_path(session_id, call_id, event.seq))
+            else:
                 yield body.content
         after = batch[-1].seq
+
+
+async def _log_path(session_id: uuid.UUID, call_id: str, after: int) -> str:
+    """Where in the container all output of the call is; empty until it has ended."""
+    while batch := await log.read(session_id, after=after, types=[CallEnded.type]):
+        for event in batch:
+            if isinstance(event.body, CallEnded) and event.body.call_id == call_id:
+                return event.body.log_path
+        after = batch[-1].seq
+    return ""
+
+
+def _gap(dropped: OutputDropped, log_path: str) -> bytes:
+    # The path comes from the container: nothing in it may look like a line of its own.
+    path = "".join(c if c.isprintable() else "\ufffd" for c in log_path)
+    where = f"; all output is in {path} in the container" if path else ""
+    line = f"\n[Berth: {dropped.length:,} bytes of {dropped.stream} left out here{where}]\n"
+    return line.encode("utf-8", "replace")
