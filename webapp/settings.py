@@ -203,6 +203,13 @@ BERTH_CPUS = env_float("BERTH_CPUS", 1.0)
 BERTH_PIDS = env_int("BERTH_PIDS", 512)
 BERTH_COMMAND_TIMEOUT_S = env_float("BERTH_COMMAND_TIMEOUT_S", 120.0)
 BERTH_SESSION_HOURS = env_float("BERTH_SESSION_HOURS", 8.0)
+# The most a session may ask for. Without these one session could claim the whole machine and more.
+_host_memory_mb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+BERTH_MAX_MEMORY_MB = env_int("BERTH_MAX_MEMORY_MB", _host_memory_mb)
+BERTH_MAX_CPUS = env_float("BERTH_MAX_CPUS", float(os.cpu_count() or 1))
+BERTH_MAX_PIDS = env_int("BERTH_MAX_PIDS", 4096)
+BERTH_MAX_COMMAND_TIMEOUT_S = env_float("BERTH_MAX_COMMAND_TIMEOUT_S", 24 * 3600.0)
+BERTH_MAX_SESSION_HOURS = env_float("BERTH_MAX_SESSION_HOURS", 720.0)
 BERTH_MAX_OUTPUT_MB = env_int("BERTH_MAX_OUTPUT_MB", 64)
 BERTH_MAX_UPLOAD_MB = env_int("BERTH_MAX_UPLOAD_MB", 2048)
 BERTH_MAX_STEPS = env_int("BERTH_MAX_STEPS", 50)

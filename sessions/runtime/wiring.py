@@ -39,15 +39,16 @@ def default_limits() -> Limits:
 
 
 def max_limits() -> Limits:
-    """What a person may ask for in a form."""
+    """What a person may ask for in a form: what the operator allows, never below the defaults."""
+    default = default_limits()
     return Limits(
-        memory_bytes=64 * GIB,
-        cpus=64,
-        pids=32_768,
-        command_timeout_s=24 * 3600,
-        session_time_s=30 * 24 * 3600,
-        max_output_bytes=1 * GIB,
-        max_steps=1000,
+        memory_bytes=max(default.memory_bytes, settings.BERTH_MAX_MEMORY_MB * MIB),
+        cpus=max(default.cpus, settings.BERTH_MAX_CPUS),
+        pids=max(default.pids, settings.BERTH_MAX_PIDS),
+        command_timeout_s=max(default.command_timeout_s, settings.BERTH_MAX_COMMAND_TIMEOUT_S),
+        session_time_s=max(default.session_time_s, settings.BERTH_MAX_SESSION_HOURS * 3600),
+        max_output_bytes=max(1 * GIB, default.max_output_bytes),
+        max_steps=max(1000, default.max_steps),
         max_tokens=50_000_000,
     )
 

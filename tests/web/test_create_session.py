@@ -1,10 +1,15 @@
 """The new-session form and the guided tour."""
 
+import dataclasses
+import os
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from sessions.models import Session, Turn, Upload
+from sessions.runtime.wiring import default_limits, max_limits, runtime
 from sessions.sandbox.limits import GIB, MIB
+from sessions.web.forms import LIMIT_FIELDS
 
 FORM = {"task": "Write a merge sort", "choice": "scripted:scripted", "image": "berth/sandbox"}
 HTMX = {"HX-Request": "true"}
@@ -68,6 +73,39 @@ async def test_limits_out_of_bounds_are_refused_at_their_field(alices, field, va
     error = answer.content.decode().split(f'id="error-{field}"')[1].split("</p>")[0]
     assert error.split(">")[1].strip()
     assert not await Session.objects.aexists()
+
+
+CEILINGS = [
+    ("memory_mb", "BERTH_MAX_MEMORY_MB", 2048),
+    ("cpus", "BERTH_MAX_CPUS", 3.5),
+    ("pids", "BERTH_MAX_PIDS", 700),
+    ("command_timeout_s", "BERTH_MAX_COMMAND_TIMEOUT_S", 600.0),
+    ("session_hours", "BERTH_MAX_SESSION_HOURS", 9.5),
+]
+
+
+@pytest.mark.parametrize(("field", "setting", "most"), CEILINGS)
+async def test_nobody_gets_more_than_the_operator_allows(alices, settings, field, setting, most):
+    setattr(settings, setting, most)
+    runtime().config = dataclasses.replace(runtime().config, limits_max=max_limits())
+    above = {**FORM, field: str(int(most) + 1)}
+    assert (await alices.post("/sessions/", above, headers=HTMX)).status_code == 422
+    assert not await Session.objects.aexists()
+    assert (await alices.post("/sessions/", {**FORM, field: str(int(most))})).status_code == 303
+
+
+@pytest.mark.parametrize(("field", "setting", "_most"), CEILINGS)
+def test_a_ceiling_never_goes_below_the_default(settings, field, setting, _most):
+    setattr(settings, setting, 0)
+    default, most = default_limits(), max_limits()
+    attribute = next(limit.attribute for limit in LIMIT_FIELDS if limit.name == field)
+    assert getattr(most, attribute) == getattr(default, attribute) > 0
+
+
+def test_nobody_may_ask_for_more_than_the_machine_has():
+    assert max_limits().cpus <= max(os.cpu_count() or 1, default_limits().cpus)
+    assert max_limits().memory_bytes <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert max_limits().pids == 4096
 
 
 @pytest.mark.parametrize(
@@ -156,3 +194,13 @@ async def test_strangers_start_nothing(async_client, transactional_db):
 async def test_a_task_can_be_given_while_the_engine_is_away(alices, engine):
     engine.is_away = True
     assert (await alices.post("/sessions/", FORM)).status_code == 303
+
+
+async def test_files_that_cannot_be_stored_make_no_session_and_say_so(alices, tmp_path):
+    (tmp_path / "uploads").touch()
+    files = [SimpleUploadedFile("a.txt", b"one")]
+    answer = await alices.post("/sessions/", {**FORM, "files": files}, headers=HTMX)
+    assert answer.status_code == 507
+    assert b"The files were not sent." in answer.content
+    assert str(tmp_path).encode() not in answer.content
+    assert not await Session.objects.aexists()
