@@ -61,6 +61,7 @@ class GuestVolume:
         Young ones are left: another Berth on this engine may be about to use its own.
         """
         current = await self.ensure()
+        await self._remove_stale_builders()
         answer = await self._docker.call(
             lambda api: api.volumes(filters={"label": names.GUEST_LABEL, "dangling": True})
         )
@@ -72,6 +73,16 @@ class GuestVolume:
                 await self._docker.remove_volume(name)
                 removed.append(name)
         return removed
+
+    async def _remove_stale_builders(self) -> None:
+        """A builder whose process died before it was done keeps its volume from being removed."""
+        rows = await self._docker.call(
+            lambda api: api.containers(all=True, filters={"label": names.GUEST_LABEL})
+        )
+        before = (datetime.now(UTC) - SUPERSEDED_AFTER).timestamp()
+        for row in rows:
+            if row["State"] != "running" and row["Created"] < before:
+                await self._docker.remove_container(str(row["Id"]))
 
     async def _content_hash(self) -> str:
         image = await self._inspect_image()

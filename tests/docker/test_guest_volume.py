@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from sessions.errors import ImageNotFoundError, SandboxError
+from sessions.errors import ContainerLostError, ImageNotFoundError, SandboxError
 from sessions.sandbox import guest_volume, names
 from sessions.sandbox.docker_client import AsyncDocker
 from sessions.sandbox.guest_volume import GuestVolume
@@ -81,3 +82,33 @@ async def test_a_failed_volume_is_not_kept(docker: AsyncDocker, other_content: P
 async def test_a_missing_image_names_the_command_to_run(docker: AsyncDocker) -> None:
     with pytest.raises(ImageNotFoundError, match="make images"):
         await GuestVolume(docker, "berth-test/no-such-image").ensure()
+
+
+async def test_old_versions_go_unless_a_container_uses_them(
+    docker: AsyncDocker, other_content: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A label of its own keeps this away from what else is on the engine."""
+    monkeypatch.setattr(names, "GUEST_LABEL", f"berth.test.{other_content.name}")
+    monkeypatch.setattr(guest_volume, "SUPERSEDED_AFTER", timedelta(seconds=-5))
+    old = await ensure(docker)
+    used = f"{old}-used"
+    made.add(used)
+    labels = {names.GUEST_LABEL: used}
+    await docker.call(lambda api: api.create_volume(used, labels=labels))
+    mount = {"Type": "volume", "Source": used, "Target": "/.berth"}
+    user = await docker.create_container(
+        {"Image": names.SLIM_IMAGE, "HostConfig": {"Mounts": [mount], "NetworkMode": "none"}},
+        f"berth-test-{old[-8:]}",
+    )
+    # Left by a process that died between creating and starting it.
+    await docker.create_container(
+        {"Image": names.SLIM_IMAGE, "Labels": {names.GUEST_LABEL: "x"}}, f"{old}-stale"
+    )
+    (other_content / "more.py").write_text("")
+    current = GuestVolume(docker, names.SLIM_IMAGE)
+    made.add(await current.ensure())
+    assert await current.remove_superseded() == [old]
+    with pytest.raises(ContainerLostError):
+        await docker.call(lambda api: api.inspect_container(f"{old}-stale"))
+    await docker.remove_container(user)
+    assert await current.remove_superseded() == [used]
