@@ -38,12 +38,20 @@ class StopSignals:
             os._exit(128 + number)
         self._asked.set()
         # A thread that hangs in a call to the engine must not hold the process.
-        last_resort = threading.Timer(CLOSE_TIMEOUT_S, os._exit, [1])
+        last_resort = threading.Timer(CLOSE_TIMEOUT_S, _give_up, [asyncio.get_running_loop()])
         last_resort.daemon = True
         last_resort.start()
 
     async def wait(self) -> None:
         await self._asked.wait()
+
+
+def _give_up(loop: asyncio.AbstractEventLoop) -> None:
+    """Say what did not end, then end all the same."""
+    waiting = [str(task.get_coro()) for task in asyncio.all_tasks(loop)]
+    threads = [thread.name for thread in threading.enumerate()]
+    logger.error("stopping took too long; still waiting: %s; threads: %s", waiting, threads)
+    os._exit(1)
 
 
 def pending_migrations() -> list[str]:
