@@ -3,7 +3,8 @@
 Daphne hands every message to Twisted at once and returns, so one client that does not read makes it
 hold a whole download, or all that a terminal prints, in memory; it also queues a whole request
 body in memory before the application reads it. Here a gate on each connection closes while the
-transport's buffer is full, and bodies are read from Twisted's spool as the application asks.
+transport's buffer is full, and bodies are read from Twisted's spool as the application asks, by a
+thread. How large a body may be is decided in `body_limits`.
 See docs/decisions/0002-back-pressure.md.
 """
 
@@ -12,12 +13,13 @@ import logging
 import time
 from collections.abc import Coroutine, MutableMapping
 from functools import partial
+from io import BytesIO
 from typing import Any, BinaryIO, Protocol
 
 from channels.routing import ProtocolTypeRouter
 
 # Daphne installs the asyncio reactor when it is imported, so it comes before Twisted's reactor.
-from daphne.http_protocol import HTTPFactory, WebRequest  # type: ignore[import-untyped]
+from daphne.http_protocol import HTTPFactory  # type: ignore[import-untyped]
 from daphne.server import Server  # type: ignore[import-untyped]
 from daphne.ws_protocol import (  # type: ignore[import-untyped]
     WebSocketFactory,
@@ -36,6 +38,8 @@ from twisted.logger import (
 from typing_extensions import override
 from zope.interface import implementer  # type: ignore[import-untyped]
 
+from sessions.runtime.body_limits import BodyLimits, LimitedRequest
+
 logger = logging.getLogger(__name__)
 
 # Twisted declares its reactor as a module, whose methods come from the installed class.
@@ -43,12 +47,13 @@ reactor: Any = _reactor
 
 Message = MutableMapping[str, Any]
 
-BODY_CHUNK_BYTES = 64 * 1024
+BODY_CHUNK_BYTES = 256 * 1024
 MAX_FRAME_BYTES = 1024 * 1024
 """Largest websocket message taken from a client; the socket's own protocol asks for less."""
 MAX_WAITING_FRAMES = 64
 """Frames of one websocket the application has not taken yet; past it the client is not read."""
-CLOSE_GOING_AWAY = 1001
+CLOSE_RESTARTING = 3001
+"""Of the codes an application may send (RFC 6455, 7.4.2); a page comes back after it."""
 
 
 class Transport(Protocol):
@@ -101,11 +106,22 @@ class RequestInbox:
             self._messages.put_nowait(message)
 
     async def get(self) -> Message:
-        if self._is_body_read or self._body.closed:
-            return await self._messages.get()
-        chunk = self._body.read(BODY_CHUNK_BYTES)
-        self._is_body_read = len(chunk) < BODY_CHUNK_BYTES
-        return {"type": "http.request", "body": chunk, "more_body": not self._is_body_read}
+        if not self._is_body_read and (chunk := await self._read()) is not None:
+            self._is_body_read = len(chunk) < BODY_CHUNK_BYTES
+            return {"type": "http.request", "body": chunk, "more_body": not self._is_body_read}
+        return await self._messages.get()
+
+    async def _read(self) -> bytes | None:
+        """The body's next piece; None when it was closed because its client has gone."""
+        try:
+            if isinstance(self._body, BytesIO):
+                return self._body.read(BODY_CHUNK_BYTES)
+            # The disk may be slow, and a body long: everybody else's turn comes in between.
+            return await asyncio.to_thread(self._body.read, BODY_CHUNK_BYTES)
+        except ValueError:
+            if self._body.closed:
+                return None
+            raise
 
 
 class UnreadBody:
@@ -147,10 +163,8 @@ class SocketInbox:
         return message
 
 
-class PacedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
+class PacedRequest(LimitedRequest):
     """An HTTP request whose response waits for its client."""
-
-    content: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -248,7 +262,7 @@ class PacedServer(Server):  # type: ignore[misc]  # Daphne has no types
     Raises: OSError from `listen` when the address cannot be used.
     """
 
-    def __init__(self, application: ProtocolTypeRouter | Any) -> None:
+    def __init__(self, application: ProtocolTypeRouter | Any, *, body_limits: BodyLimits) -> None:
         super().__init__(
             application,
             endpoints=["listen() opens the port"],
@@ -262,6 +276,7 @@ class PacedServer(Server):  # type: ignore[misc]  # Daphne has no types
             application_close_timeout=5,
             server_name="berth",
         )
+        self.body_limits = body_limits
         self.connections: dict[Any, dict[str, Any]] = {}
         self._port: Any = None
 
@@ -304,7 +319,7 @@ class PacedServer(Server):  # type: ignore[misc]  # Daphne has no types
             )
         for protocol in list(self.connections):
             if isinstance(protocol, PacedWebSocket) and protocol.state == protocol.STATE_OPEN:
-                protocol.serverClose(code=CLOSE_GOING_AWAY)
+                protocol.serverClose(code=CLOSE_RESTARTING)
         running = self._running_applications()
         if running:
             _, late = await asyncio.wait(running, timeout=grace_s)

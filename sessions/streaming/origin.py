@@ -31,7 +31,9 @@ class SameOriginValidator:
         self._application = application
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        application = self._application if is_own_page(scope) else WebsocketDenier()
+        # A consumer's scope is typed as that of a whole connection.
+        denier: Any = WebsocketDenier()
+        application = self._application if is_own_page(scope) else denier
         await application(scope, receive, send)
 
 
@@ -67,8 +69,9 @@ def _requested(scope: dict[str, Any]) -> Origin | None:
 
 def _is_secure(scope: dict[str, Any]) -> bool:
     """As Django decides it for pages, which do not see the scheme of a websocket."""
-    if settings.SECURE_PROXY_SSL_HEADER:
-        key, secure = settings.SECURE_PROXY_SSL_HEADER
+    proxy: tuple[str, str] | None = settings.SECURE_PROXY_SSL_HEADER
+    if proxy is not None:
+        key, secure = proxy
         name = key.removeprefix("HTTP_").replace("_", "-").lower().encode()
         return _header(scope, name).split(",")[0].strip() == secure
     return scope.get("scheme") in {"wss", "https"}

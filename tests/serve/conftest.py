@@ -1,7 +1,9 @@
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 import pytest
@@ -11,19 +13,31 @@ import pytest
 class Probe:
     port: int
     process: psutil.Popen
+    spool_dir: Path
 
     def memory_mb(self) -> float:
         return float(self.process.memory_info().rss) / 1e6
 
+    def spooled_bytes(self) -> int:
+        """What the server keeps in files without a name in `spool_dir`."""
+        size = 0
+        for number in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                if number.readlink().is_relative_to(self.spool_dir):
+                    size += number.stat().st_size
+        return size
+
 
 @pytest.fixture
-def probe() -> Iterator[Probe]:
+def probe(tmp_path: Path) -> Iterator[Probe]:
     process = psutil.Popen(
-        [sys.executable, "-m", "tests.serve.probe_app"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "tests.serve.probe_app", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout is not None
     try:
-        yield Probe(port=int(process.stdout.readline()), process=process)
+        yield Probe(port=int(process.stdout.readline()), process=process, spool_dir=tmp_path)
         assert process.poll() is None, "the server died"
     finally:
         process.terminate()

@@ -1,6 +1,6 @@
 """A small ASGI application behind the real server class, started by the tests as a process.
 
-    python -m tests.serve.probe_app
+    python -m tests.serve.probe_app SPOOL_DIR
 
 prints its port. It answers without Django, so a test sees the server's own memory and behaviour.
 """
@@ -10,11 +10,16 @@ import gc
 import hashlib
 import json
 import signal
-from collections.abc import AsyncGenerator
+import sys
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any
 
+from sessions.runtime.body_limits import BodyLimits
 from sessions.runtime.server import PacedServer
+
+ANYONE_BYTES = 1024 * 1024
+SIGNED_IN_BYTES = 128 * 1024 * 1024
 
 CHUNK = bytes(range(256)) * 256
 STATE = {"opened": 0, "closed": 0, "frames_sent": 0, "frames_seen": 0}
@@ -121,6 +126,13 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     await (http if scope["type"] == "http" else socket)(scope, receive, send)
 
 
+async def is_signed_in(cookies: Mapping[bytes, bytes]) -> bool:
+    await asyncio.sleep(0.05)
+    if cookies.get(b"who") == b"broken":
+        raise ValueError("the database is away")
+    return cookies.get(b"who") == b"alice"
+
+
 async def main(server: PacedServer) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -130,6 +142,7 @@ async def main(server: PacedServer) -> None:
 
 
 if __name__ == "__main__":
-    probe = PacedServer(application)
+    limits = BodyLimits(sys.argv[1], ANYONE_BYTES, SIGNED_IN_BYTES, is_signed_in)
+    probe = PacedServer(application, body_limits=limits)
     print(probe.listen("127.0.0.1", 0), flush=True)  # noqa: T201
     probe.run(main(probe))

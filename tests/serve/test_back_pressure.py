@@ -93,7 +93,8 @@ def test_upload_is_given_to_the_application_piece_by_piece(probe: Probe) -> None
     body = b"0123456789abcdef" * 65536
     total = 100 * len(body)
     with raw_http.open_socket(probe.port) as connection, connection.makefile("rb") as reader:
-        head = raw_http.request("/upload", method="PUT", extra=f"Content-Length: {total}\r\n")
+        extra = f"Content-Length: {total}\r\nCookie: who=alice\r\n"
+        head = raw_http.request("/upload", method="PUT", extra=extra)
         connection.sendall(head)
         for _ in range(100):
             connection.sendall(body)

@@ -12,6 +12,7 @@ from django.urls import reverse
 from typing_extensions import override
 
 from sessions.runtime.lifecycle import StopSignals, agents, pending_migrations
+from sessions.runtime.request_bodies import body_limits
 from sessions.runtime.server import PacedServer
 from sessions.runtime.static_files import collect_static_if_needed
 from sessions.runtime.wiring import runtime
@@ -38,7 +39,7 @@ class Command(BaseCommand):
                 "first (`make run` does)."
             )
         collect_static_if_needed()
-        server = PacedServer(get_default_application())
+        server = PacedServer(get_default_application(), body_limits=body_limits())
         try:
             port = server.listen(bind, port)
         except OSError as error:

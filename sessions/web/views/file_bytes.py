@@ -107,7 +107,7 @@ async def upload_file(request: UserHttpRequest, session_id: uuid.UUID) -> HttpRe
     path = path_of(request)
     if not path:
         raise InvalidInputError("An upload needs a path.", param="path")
-    _check_size(request)
+    _check_size(int(request.META.get("CONTENT_LENGTH") or 0))
     overwrite = request.GET.get("overwrite") == "1"
     _, sandbox = await connect(request, session_id)
     if not overwrite:
@@ -116,9 +116,8 @@ async def upload_file(request: UserHttpRequest, session_id: uuid.UUID) -> HttpRe
     return JsonResponse(entry_json(entry), status=201)
 
 
-def _check_size(request: HttpRequest) -> None:
-    limit = settings.BERTH_MAX_UPLOAD_MB * 1024 * 1024
-    if int(request.META.get("CONTENT_LENGTH") or 0) > limit:
+def _check_size(size: int) -> None:
+    if size > settings.BERTH_MAX_UPLOAD_MB * 1024 * 1024:
         message = f"Files over {settings.BERTH_MAX_UPLOAD_MB} MiB are not taken."
         raise FileTooLargeError(message, param="path")
 
@@ -133,6 +132,12 @@ async def _check_absent(sandbox: Sandbox, path: str) -> None:
 
 
 async def _body(request: HttpRequest) -> AsyncIterator[bytes]:
-    """The spooled body in pieces; reading the spool may wait for the disk."""
+    """The spooled body in pieces; reading the spool may wait for the disk.
+
+    Raises: FileTooLargeError, for a length that was not told before.
+    """
+    size = 0
     while piece := await asyncio.to_thread(request.read, UPLOAD_CHUNK_BYTES):
+        size += len(piece)
+        _check_size(size)
         yield piece
