@@ -186,7 +186,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FILES = 200
 FILE_UPLOAD_TEMP_DIR = str(VAR_DIR)
 
-# What Berth itself reads; sessions/runtime/config.py turns it into frozen values.
+# What Berth itself reads; sessions/runtime/wiring.py turns it into frozen values.
 BERTH_MODEL = env_str("BERTH_MODEL")
 BERTH_LOCAL_MODEL = env_str("BERTH_LOCAL_MODEL")
 BERTH_CACHE_DIR = env_str("BERTH_CACHE", str(Path.home() / ".cache" / "berth"))

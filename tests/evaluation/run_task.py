@@ -14,6 +14,7 @@ from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import Connected, Recorder, ToolContext
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import ShellTool
+from sessions.errors import SandboxUnavailableError
 from sessions.events.types import CallEnded, CallStarted, EventBody, MessageDone, Output, StepEnded
 from sessions.providers.base import Provider, UserMessage
 from sessions.sandbox.base import ContainerSpec, Sandbox, SandboxBackend
@@ -122,10 +123,14 @@ async def _turn(
     async def find_shell() -> str:
         return "/bin/sh"
 
+    async def discard(reason: str) -> None:
+        raise SandboxUnavailableError(reason)
+
     context = ToolContext(
         recorder=transcript,
         connect=connect,
         reconnect=reconnect,
+        discard=discard,
         find_shell=find_shell,
         limits=LIMITS,
         stop=StopSignal(),

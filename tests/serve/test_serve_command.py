@@ -1,3 +1,4 @@
+import contextlib
 import signal
 import socket
 import threading
@@ -8,7 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
+from sessions.runtime.server import CLOSE_RESTARTING
+from tests.serve.berth_client import BerthClient
 from tests.serve.raw_http import get
 from tests.serve.server_process import ServerProcess, berth_environment, manage
 
@@ -55,6 +60,20 @@ def test_signal_ends_it_quickly_and_quietly(server: ServerProcess, number: signa
     after = server.log.removeprefix(quiet)
     assert "Traceback" not in after
     assert "Exception" not in after
+
+
+def test_open_page_is_told_to_come_back(server: ServerProcess) -> None:
+    client = BerthClient(server.url, server.link)
+    quiet = server.log
+    headers = {"Cookie": client.cookies, "Origin": server.url}
+    address = server.url.replace("http", "ws", 1) + "/ws/sessions/"
+    with connect(address, additional_headers=headers) as page:
+        assert server.stop(signal.SIGINT) == 0
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                page.recv(timeout=5)
+    assert page.close_code == CLOSE_RESTARTING
+    assert "Traceback" not in server.log.removeprefix(quiet)
 
 
 def test_open_response_does_not_hold_the_end(server: ServerProcess) -> None:
