@@ -1,6 +1,9 @@
 // Words in the timeline: what the person wrote, what the model says and thinks.
 
-const FOLD_CHARS = 4000;
+/** A message of more lines or characters is folded. */
+const FOLD_LINES = 20;
+const FOLD_CHARS = 1200;
+const FENCE = /^ {0,3}(`{3,}|~{3,})[^`]*$/;
 
 /** @param {HTMLTemplateElement} template */
 function clone(template) {
@@ -8,18 +11,19 @@ function clone(template) {
   return { element, part: (name) => element.querySelector(`[data-part=${name}]`) };
 }
 
-/** A message of the user; a very long one is shown in part until asked for. */
+/** A message of the user, its fenced blocks as code; a long one is shown in part until asked for. */
 export function userMessage(template, { turn, text, files }) {
   const { element, part } = clone(template);
   element.dataset.turn = String(turn);
-  const isLong = text.length > FOLD_CHARS;
-  part("text").textContent = isLong ? `${text.slice(0, FOLD_CHARS)}…` : text;
+  part("text").replaceChildren(...splitFences(text).map(partElement));
   const more = part("more");
+  const isLong = text.length > FOLD_CHARS || text.split("\n").length > FOLD_LINES;
   more.hidden = !isLong;
-  more.textContent = `Show all ${text.length.toLocaleString("en")} characters`;
+  element.classList.toggle("is-folded", isLong);
   more.addEventListener("click", () => {
-    part("text").textContent = text;
-    more.remove();
+    const isFolded = element.classList.toggle("is-folded");
+    more.textContent = isFolded ? "Show all" : "Show less";
+    more.setAttribute("aria-expanded", String(!isFolded));
   });
   const list = part("files");
   list.hidden = files.length === 0;
@@ -29,6 +33,41 @@ export function userMessage(template, { turn, text, files }) {
     list.append(item);
   }
   return element;
+}
+
+/** @param {{isCode: boolean, text: string}} part */
+function partElement({ isCode, text }) {
+  const element = document.createElement(isCode ? "pre" : "p");
+  element.textContent = text;
+  if (isCode) element.dir = "ltr";
+  return element;
+}
+
+/**
+ * The text in order, cut at its fences; an open fence reaches to the end.
+ * @returns {{isCode: boolean, text: string}[]}
+ */
+export function splitFences(text) {
+  const parts = [];
+  let lines = [];
+  let fence = "";
+  const flush = () => {
+    const joined = lines.join("\n");
+    if (fence || joined.trim()) parts.push({ isCode: fence !== "", text: joined });
+    lines = [];
+  };
+  for (const line of text.split("\n")) {
+    const found = FENCE.exec(line)?.[1] ?? "";
+    if (!fence && found) {
+      flush();
+      fence = found;
+    } else if (fence && found.startsWith(fence) && line.trim() === found) {
+      flush();
+      fence = "";
+    } else lines.push(line);
+  }
+  if (lines.length) flush();
+  return parts;
 }
 
 /** A workspace path as it may be shown: percent-encoded bytes decoded where they are text. */
