@@ -5,6 +5,9 @@ import { CallCard } from "berth/session/timeline_call";
 import { ModelMessage, userMessage } from "berth/session/timeline_message";
 
 const NEAR_END_PX = 80;
+/** A scroll this long after a person's last wheel, touch, key or press is not theirs. */
+const INPUT_MS = 1000;
+const INPUTS = ["wheel", "touchmove", "keydown", "pointerdown", "pointermove"];
 const ENDINGS = {
   step_limit: "The limit of steps for one turn is reached.",
   token_limit: "The limit of tokens for one turn is reached.",
@@ -37,34 +40,76 @@ export class Timeline {
     this.frame = 0;
     this.isFollowing = true;
     this.isReplaying = true;
+    this.lastTop = 0;
+    this.inputAt = -INPUT_MS;
     this.#wire();
   }
 
   #wire() {
     this.scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    for (const name of INPUTS) {
+      this.scroller.addEventListener(name, (event) => this.#touched(event), { passive: true });
+    }
     this.latest.addEventListener("click", () => this.scrollToEnd());
-    new ResizeObserver(() => this.isFollowing && this.#toEnd()).observe(this.list);
+    this.list.addEventListener("click", (event) => this.#unfolding(event), { capture: true });
+    document.addEventListener("visibilitychange", () => this.#keepEnd());
+    new ResizeObserver(() => this.#keepEnd()).observe(this.list);
     new ResizeObserver(() => {
       // The composer below keeps clear of the scrollbar's width, whatever it is here.
       const gutter = this.scroller.offsetWidth - this.scroller.clientWidth;
       this.scroller.closest(".session").style.setProperty("--gutter", `${gutter}px`);
-      if (this.isFollowing) this.#toEnd();
+      this.#keepEnd();
     }).observe(this.scroller);
     setInterval(() => this.#tick(), 1000);
   }
 
-  #scrolled() {
+  #touched(event) {
+    if (event.type === "pointermove" && event.buttons === 0) return;
+    this.inputAt = performance.now();
+  }
+
+  get #gap() {
     const { scrollTop, scrollHeight, clientHeight } = this.scroller;
-    this.isFollowing = scrollHeight - clientHeight - scrollTop < NEAR_END_PX;
+    return scrollHeight - clientHeight - scrollTop;
+  }
+
+  /**
+   * Only a person going up ends the following. Cards get their real height when they come into
+   * view, so the end may be far away just because they grew since the last scroll to it.
+   */
+  #scrolled() {
+    const { scrollTop } = this.scroller;
+    const isUp = scrollTop < this.lastTop - 1;
+    const isByPerson = performance.now() - this.inputAt < INPUT_MS;
+    this.lastTop = scrollTop;
+    if (this.#gap < NEAR_END_PX) this.isFollowing = true;
+    else if (isUp && isByPerson) this.isFollowing = false;
+    else this.#keepEnd();
     this.latest.hidden = this.isFollowing;
+  }
+
+  /** What a person unfolds at the end stays under their eyes. */
+  #unfolding(event) {
+    if (!event.target.closest("[data-part=fold], [data-part=more], summary")) return;
+    this.isFollowing = false;
+    requestAnimationFrame(() => {
+      this.isFollowing = this.#gap < NEAR_END_PX;
+      this.latest.hidden = this.isFollowing;
+    });
+  }
+
+  #keepEnd() {
+    if (this.isFollowing) this.#toEnd();
   }
 
   #toEnd() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.lastTop = this.scroller.scrollTop;
   }
 
   scrollToEnd() {
     this.isFollowing = true;
+    this.inputAt = -INPUT_MS; // a key or press before this is answered by it
     this.#toEnd();
     this.latest.hidden = true;
   }
