@@ -6,6 +6,7 @@ import { HOLD_MS, TerminalFeed } from "berth/session/terminal_feed";
 class Screen {
   constructor() {
     this.raw = "";
+    this.columns = 120;
     this.marks = [];
     this.timers = [];
     this.feed = new TerminalFeed(this, { setTimer: (run) => this.timers.push(run) });
@@ -71,6 +72,17 @@ test("a command of many lines is named by its first, and the rest is counted", (
   const screen = new Screen();
   start(screen, "a", "# sort.py\nimport random\nprint(1)", { writes: "sort.py" });
   assert.equal(screen.lines[0], "─── # sort.py  saves sort.py, +2 more lines");
+});
+
+test("a long command is cut so that its lines fit the terminal", () => {
+  const screen = new Screen();
+  screen.columns = 60;
+  start(screen, "a", "x".repeat(200));
+  start(screen, "b", "y".repeat(200));
+  print(screen, "a", "a1\n");
+  end(screen, "b");
+  const lines = screen.raw.replace(/\x1b\[[!\d;?]*[a-zA-Z]|\x1b[()]B|\x0f/g, "").split("\n").filter((line) => line.includes("…"));
+  assert.deepEqual(lines.map((line) => line.length), [60, 60, 60, 60]);
 });
 
 test("a command's own escape sequences do not reach the separator", () => {

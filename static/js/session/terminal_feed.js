@@ -3,6 +3,7 @@
 //
 // It knows nothing of xterm.js. It writes to a sink:
 //   write(text)      bytes for the terminal, in order
+//   columns          how many characters a line holds at the moment
 //   mark(id)         remember this position as the start of call `id`
 //   guard()          nothing a program does reaches above this position from now on
 //   page()           give what follows an empty screen; what was there goes to the scrollback
@@ -17,11 +18,13 @@ export const HOLD_MS = 150;
 const LIVE_HOLD_MS = 250;
 
 const STDERR_COLOUR = "38;5;210";
+/** A command is named by at least so much of it, also where its line is then too long. */
+const MIN_NAME = 20;
 const DIM = "\x1b[90m";
 const COLOURS = { ok: "\x1b[32m", warn: "\x1b[33m", danger: "\x1b[31m" };
 
 /**
- * @typedef {{write(text: string): void, mark(callId: string): void, guard(): void,
+ * @typedef {{columns: number, write(text: string): void, mark(callId: string): void, guard(): void,
  *            page(): void, endPage(): void}} Sink
  * @typedef {{callId: string, stream: string, at: number, parts: (string | symbol)[],
  *            style: string}} Piece `style` sets the colours that its first character has
@@ -85,10 +88,12 @@ export class TerminalFeed {
     const { text, more } = call.summary;
     const saved = call.writes ? `saves ${commandSummary(call.writes).text}` : "";
     const notes = [saved, more > 0 ? `+${more} more line${more === 1 ? "" : "s"}` : ""].filter(Boolean);
-    const note = notes.length ? `  ${DIM}${notes.join(", ")}` : "";
+    const noteText = notes.length ? `  ${notes.join(", ")}` : "";
+    const note = `${DIM}${noteText}`;
+    const name = this.#fit(text, `─── ${formatTime(event.at)} ❯ ${noteText}`);
     this.sink.write(`${RESET}${this.isEmpty ? "" : "\n"}`);
     this.sink.mark(call.id);
-    this.sink.write(`${DIM}─── ${formatTime(event.at)} \x1b[36m❯ \x1b[39;1m${text}\x1b[22m${note}\x1b[0m\n`);
+    this.sink.write(`${DIM}─── ${formatTime(event.at)} \x1b[36m❯ \x1b[39;1m${name}\x1b[22m${note}\x1b[0m\n`);
     this.sink.guard();
     this.isEmpty = false;
     this.#become(call.id);
@@ -119,8 +124,8 @@ export class TerminalFeed {
     const isAlone = this.running.size === 1 && this.writer === call.id;
     this.#closeLine();
     const { text, level } = describeEnding(event.ending);
-    const name = isAlone ? "" : `  ${DIM}❮ ${call.summary.text}`;
     const time = event.duration_ms === undefined ? "" : ` · ${formatDuration(event.duration_ms)}`;
+    const name = isAlone ? "" : `  ${DIM}❮ ${this.#fit(call.summary.text, `${text}${time}  ❮ `)}`;
     this.sink.write(`${RESET}${COLOURS[level]}${text}${DIM}${time}${name}\x1b[0m\n`);
     this.sink.guard();
     this.running.delete(call.id);
@@ -178,9 +183,16 @@ export class TerminalFeed {
     if (callId === this.writer) return;
     this.#closeLine();
     const call = this.running.get(callId);
-    this.sink.write(`${RESET}${DIM}┄┄┄ ${call?.summary.text ?? callId}\x1b[0m\n`);
+    const name = this.#fit(call?.summary.text ?? callId, "┄┄┄ ");
+    this.sink.write(`${RESET}${DIM}┄┄┄ ${name}\x1b[0m\n`);
     this.sink.guard();
     this.#become(callId);
+  }
+
+  /** A command's name, as much of it as fits a line beside the rest of that line. */
+  #fit(name, rest) {
+    const most = Math.max(MIN_NAME, this.sink.columns - rest.length);
+    return name.length > most ? `${name.slice(0, most - 1)}…` : name;
   }
 
   #become(callId) {

@@ -16,6 +16,11 @@ export class TerminalSink {
     this.hasPage = false;
   }
 
+  /** How many characters a line holds at the moment. */
+  get columns() {
+    return this.terminal.cols;
+  }
+
   write(text) {
     this.text += text;
   }
