@@ -21,6 +21,7 @@ export class Composer {
     this.draftKey = `berth-draft-${sessionId}`;
     this.files = new AttachedFiles(form, () => this.render());
     this.isOnline = false;
+    this.isGone = false;
     this.isSending = false;
     this.isStopAsked = false;
     this.state = null;
@@ -48,6 +49,7 @@ export class Composer {
     document.addEventListener("keydown", (event) => this.#escape(event), { capture: true });
     addEventListener("resize", () => this.#grow());
     this.part("hint").textContent = this.isTouch ? "" : "Enter sends, Shift+Enter makes a new line";
+    this.part("hint").classList.add("is-idle");
     this.#grow();
   }
 
@@ -103,8 +105,10 @@ export class Composer {
     const before = hint.dataset.text ?? hint.textContent;
     hint.dataset.text = before;
     hint.textContent = text;
+    hint.classList.remove("is-idle");
     clearTimeout(this.hintTimer);
     this.hintTimer = setTimeout(() => {
+      hint.classList.add("is-idle");
       hint.textContent = before;
     }, 1500);
   }
@@ -175,8 +179,21 @@ export class Composer {
     this.render();
   }
 
+  /** The session was deleted: there is nobody to write to any more. */
+  setGone() {
+    this.isGone = true;
+    this.isOnline = false;
+    this.form.classList.add("is-gone");
+    this.text.disabled = true;
+    this.part("attach").disabled = true;
+    this.part("hint").textContent = "";
+    this.part("queue").hidden = true;
+    this.render();
+  }
+
   /** @param {import("berth/session/state").SessionState} state */
   update(state) {
+    if (this.isGone) return;
     if (!state.running) this.isStopAsked = false;
     this.state = state;
     this.#renderQueue(state);
@@ -184,7 +201,7 @@ export class Composer {
   }
 
   render() {
-    const running = this.state?.running ?? null;
+    const running = this.isGone ? null : (this.state?.running ?? null);
     const isStopping = Boolean(running) && (this.isStopAsked || running.isStopping);
     const isWriting = !this.#isEmpty || this.files.files.length > 0;
     const send = this.part("send");
@@ -200,7 +217,7 @@ export class Composer {
       button.disabled = isStopping || !this.isOnline;
       button.querySelector("[data-label]").textContent = isStopping ? "Stopping…" : "Stop";
     }
-    this.text.placeholder = running ? "Write the next message" : "Ask for something else";
+    this.text.placeholder = this.isGone ? "This session was deleted" : running ? "Write the next message" : "Ask for something else";
   }
 
   #renderQueue({ queue, running }) {

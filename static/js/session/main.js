@@ -6,6 +6,7 @@ import { Layout } from "berth/session/layout";
 import { SessionHeader } from "berth/session/main_header";
 import { ConnectionBanner } from "berth/session/main_connection";
 import { wireShortcuts } from "berth/session/main_shortcuts";
+import { CLOSE_NOT_FOUND } from "berth/session/protocol";
 import { SessionSocket } from "berth/session/socket";
 import { applyEvent, concernsState, newState } from "berth/session/state";
 import { TerminalPanel } from "berth/session/terminal";
@@ -123,6 +124,10 @@ function onState(socketState) {
   root.dataset.connected = String(isOpen);
   connection.update(socketState);
   composer.setOnline(isOpen);
+  if (socketState.name === "ended" && socketState.code === CLOSE_NOT_FOUND) {
+    header.setGone();
+    composer.setGone();
+  }
 }
 
 const socket = new SessionSocket(urls.socketUrl, { onEvents, onControl, onState });

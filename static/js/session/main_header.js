@@ -20,6 +20,7 @@ export class SessionHeader {
     this.part = (name) => root.querySelector(`[data-header=${name}]`);
     this.title = this.part("title").textContent;
     this.state = null;
+    this.isGone = false;
     this.#wire();
     setInterval(() => this.#tick(), 1000);
   }
@@ -88,8 +89,25 @@ export class SessionHeader {
     this.#renderDocumentTitle();
   }
 
+  /** Deleted elsewhere: nothing of it can be changed, and no time runs. */
+  setGone() {
+    this.isGone = true;
+    this.state = null;
+    for (const chip of this.root.querySelectorAll("[data-header=status]")) {
+      chip.dataset.status = "failed";
+      chip.querySelector("[data-header=status-text]").textContent = "Deleted";
+    }
+    this.part("turn-time").textContent = "";
+    this.part("container").textContent = "deleted";
+    for (const button of this.root.querySelectorAll("[data-action=rename], [data-action=delete]")) {
+      button.disabled = true;
+    }
+    this.#renderDocumentTitle();
+  }
+
   /** @param {import("berth/session/state").SessionState} state */
   update(state) {
+    if (this.isGone) return;
     this.state = state;
     const status = state.running ? "running" : state.queue.length ? "starting" : state.status;
     for (const chip of this.root.querySelectorAll("[data-header=status]")) {

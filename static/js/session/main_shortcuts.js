@@ -26,6 +26,12 @@ export function wireShortcuts({ composer, layout, terminal }) {
     button.addEventListener("click", () => dialog.showModal());
   }
   document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || !isFind(event) || layout.visiblePanel !== "terminal") return;
+    if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+    event.preventDefault();
+    terminal.search.open();
+  });
+  document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
     const action = actions[event.key];
@@ -33,6 +39,10 @@ export function wireShortcuts({ composer, layout, terminal }) {
     event.preventDefault();
     action();
   });
+}
+
+function isFind(event) {
+  return (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey && event.key.toLowerCase() === "f";
 }
 
 function isTyping(target) {

@@ -182,6 +182,7 @@ export class TerminalPanel {
 
   #key(event) {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "f" && !event.altKey) {
+      if (event.target.closest?.(".terminal-search")) return; // a second time: the browser's own
       event.preventDefault();
       this.search.open();
     } else if (event.key === "Escape" && this.panel.classList.contains("is-fullscreen")) {
