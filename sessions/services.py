@@ -54,6 +54,7 @@ MAX_QUEUED_TURNS = 50
 MAX_UPLOAD_BYTES = 512 * MIB
 """Of all files that come with one message; larger ones go through the Files tab."""
 SIGN_IN_LINK_LIFE = dt.timedelta(hours=1)
+KEY_USE_NOTED_EVERY = dt.timedelta(minutes=1)
 
 _storing: set[asyncio.Task[Any]] = set()
 """Messages on their way into the database: the loop itself keeps no task alive."""
@@ -377,6 +378,21 @@ async def api_key_create(*, user: User, name: str) -> tuple[ApiKey, str]:
         user=user, name=name, prefix=secret[:12], key_hash=_hash(secret)
     )
     return key, secret
+
+
+async def api_key_user(*, secret: str) -> User | None:
+    """Whose key this is; None when it is unknown or revoked, or its user is not active.
+
+    Notes the use, at most once in `KEY_USE_NOTED_EVERY`: reads must not each cost a write.
+    """
+    keys = ApiKey.objects.filter(key_hash=_hash(secret), revoked_at=None, user__is_active=True)
+    key = await keys.select_related("user").afirst()
+    if key is None:
+        return None
+    now = timezone.now()
+    if key.last_used_at is None or key.last_used_at <= now - KEY_USE_NOTED_EVERY:
+        await keys.aupdate(last_used_at=now)
+    return key.user
 
 
 async def api_key_revoke(*, user: User, key_id: int) -> None:

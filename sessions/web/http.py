@@ -24,6 +24,12 @@ class UserHttpRequest(HttpRequest):
     htmx: HtmxDetails
 
 
+def key_user(request: HttpRequest) -> User | None:
+    """Whose API key the request carries; set by `ApiKeyMiddleware` alone."""
+    user = getattr(request, "key_user", None)
+    return user if isinstance(user, User) else None
+
+
 def signed_in(
     view: Callable[Concatenate[UserHttpRequest, P], Awaitable[HttpResponseBase]],
 ) -> Callable[Concatenate[HttpRequest, P], Coroutine[Any, Any, HttpResponseBase]]:
@@ -33,7 +39,7 @@ def signed_in(
     async def wrapper(
         request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
     ) -> HttpResponseBase:
-        user = await request.auser()
+        user = key_user(request) or await request.auser()
         if not isinstance(user, User) or not user.is_active:
             return sign_in_required(request)
         request.user = user
@@ -76,6 +82,9 @@ def is_htmx(request: HttpRequest) -> bool:
 
 
 def wants_json(request: HttpRequest) -> bool:
+    """Programs with a key need not say so: curl and most libraries accept anything."""
+    if hasattr(request, "key_user"):
+        return True
     return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 
 

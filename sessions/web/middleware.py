@@ -1,6 +1,7 @@
-"""Errors that Berth raises on purpose, rendered once for all views."""
+"""API keys, and the errors that Berth raises on purpose, both once for all views."""
 
 import logging
+import re
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import markcoroutinefunction
@@ -8,10 +9,49 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
 
+from sessions import services
 from sessions.errors import BerthError
 from sessions.web.http import error_response
 
 logger = logging.getLogger(__name__)
+
+KEY_PATHS = re.compile(r"/(|status/|healthz|sessions/.*)", re.DOTALL)
+"""Where a key is taken. Not at the account, the admin or sign-in: a stolen key must not be able to
+make more keys, set a password, or become a browser's session."""
+
+
+@async_only_middleware
+class ApiKeyMiddleware:
+    """`Authorization: Bearer KEY` makes a request its user's, without any cookie.
+
+    Stands before sessions and CSRF. Cookies that came along are dropped unread, and none is set:
+    so a browser's power is never mixed in, and there is nothing for a CSRF token to protect.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], Awaitable[HttpResponseBase]]) -> None:
+        self.get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return await self.get_response(request)
+        request.COOKIES = {}
+        request.key_user = None  # type: ignore[attr-defined]  # errors are JSON from here on
+        if not KEY_PATHS.fullmatch(request.path_info):
+            message = "API keys are not accepted here. Sign in with a browser."
+            return error_response(request, status=403, message=message, code="key_not_accepted")
+        user = await services.api_key_user(secret=secret.strip())
+        if user is None:
+            message = "This API key is unknown or has been revoked."
+            refusal = error_response(request, status=401, message=message, code="unauthorized")
+            refusal["WWW-Authenticate"] = "Bearer"
+            return refusal
+        request.key_user = user  # type: ignore[attr-defined]
+        request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # noqa: SLF001
+        response = await self.get_response(request)
+        response.cookies.clear()
+        return response
 
 
 @async_only_middleware

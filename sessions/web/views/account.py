@@ -3,6 +3,7 @@
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import aupdate_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
@@ -85,6 +86,7 @@ async def _page(
 ) -> HttpResponse:
     context = {
         "form": form or _password_form(request),
+        "berth_url": settings.BERTH_URL.rstrip("/"),
         "keys": await selectors.api_key_list(user=request.user),
         **extra,
     }

@@ -2,7 +2,7 @@
 
 from django import forms
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render, resolve_url
 from django.views.decorators.http import require_POST
 
@@ -11,7 +11,13 @@ from sessions.errors import InvalidInputError
 from sessions.models import Session
 from sessions.runtime.wiring import runtime
 from sessions.web.forms import NewSessionForm, uploads
-from sessions.web.http import UserHttpRequest, is_htmx, signed_in
+from sessions.web.http import (
+    UserHttpRequest,
+    error_response,
+    is_htmx,
+    signed_in,
+    wants_json,
+)
 from sessions.web.views.dashboard import dashboard_page, new_session_form
 
 FIELD_OF_PARAM = {"text": "task", "files": None}
@@ -58,6 +64,8 @@ async def tour_start(request: UserHttpRequest) -> HttpResponseBase:
 
 def _to_session(request: UserHttpRequest, session: Session) -> HttpResponseBase:
     url = resolve_url("session", session_id=session.id)
+    if wants_json(request):
+        return JsonResponse({"session": str(session.id), "url": url}, status=201)
     if is_htmx(request):
         return HttpResponse(headers={"HX-Redirect": url})
     return HttpResponse(status=303, headers={"Location": url})
@@ -65,6 +73,11 @@ def _to_session(request: UserHttpRequest, session: Session) -> HttpResponseBase:
 
 async def _with_errors(request: UserHttpRequest, form: NewSessionForm) -> HttpResponseBase:
     """For htmx only the messages, so that the chosen files stay chosen."""
+    if wants_json(request):
+        name, errors = next((name, errors) for name, errors in form.errors_by_field() if errors)
+        return error_response(
+            request, status=422, message=errors[0], code="invalid_input", param=name
+        )
     if is_htmx(request):
         return render(request, "sessions/_new_session_errors.html", {"form": form}, status=422)
     return await dashboard_page(request, form, status=422)
