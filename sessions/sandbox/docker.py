@@ -123,7 +123,8 @@ class DockerBackend(SandboxBackend):
             names.without_latest(tag): ImageInfo(names.without_latest(tag), int(row["Size"]))
             for row in rows
             for tag in row["RepoTags"] or ()
-            if tag in allowed or _is_sandbox_image(row["Labels"])
+            # What a rebuild left behind keeps its labels, but has no name to start it by.
+            if "<none>" not in tag and (tag in allowed or _is_sandbox_image(row["Labels"]))
         }
         return [found[name] for name in sorted(found)]
 
