@@ -41,6 +41,7 @@ export class Timeline {
     this.isFollowing = true;
     this.isReplaying = true;
     this.lastTop = 0;
+    this.lastHeight = 0;
     this.inputAt = -INPUT_MS;
     this.#wire();
   }
@@ -75,13 +76,16 @@ export class Timeline {
 
   /**
    * Only a person going up ends the following. Cards get their real height when they come into
-   * view, so the end may be far away just because they grew since the last scroll to it.
+   * view, so the end may be far away just because they grew since the last scroll to it. A scroll
+   * up with no such change is a person's also without a wheel or a key: the browser's search, a
+   * screen reader.
    */
   #scrolled() {
-    const { scrollTop } = this.scroller;
+    const { scrollTop, scrollHeight } = this.scroller;
     const isUp = scrollTop < this.lastTop - 1;
-    const isByPerson = performance.now() - this.inputAt < INPUT_MS;
+    const isByPerson = performance.now() - this.inputAt < INPUT_MS || scrollHeight === this.lastHeight;
     this.lastTop = scrollTop;
+    this.lastHeight = scrollHeight;
     if (this.#gap < NEAR_END_PX) this.isFollowing = true;
     else if (isUp && isByPerson) this.isFollowing = false;
     else this.#keepEnd();
@@ -105,6 +109,7 @@ export class Timeline {
   #toEnd() {
     this.scroller.scrollTop = this.scroller.scrollHeight;
     this.lastTop = this.scroller.scrollTop;
+    this.lastHeight = this.scroller.scrollHeight;
   }
 
   scrollToEnd() {
