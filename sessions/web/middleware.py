@@ -48,7 +48,7 @@ class ApiKeyMiddleware:
             refusal["WWW-Authenticate"] = "Bearer"
             return refusal
         request.key_user = user  # type: ignore[attr-defined]
-        request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # noqa: SLF001
+        request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
         response = await self.get_response(request)
         response.cookies.clear()
         return response

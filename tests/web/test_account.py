@@ -83,3 +83,10 @@ async def test_keys_are_seen_and_revoked_by_their_owner_only(alices, bobs, admin
     assert (await alices.post(f"/account/keys/{key.id}/revoke/")).status_code == 303
     assert not await ApiKey.objects.filter(revoked_at=None).aexists()
     assert (await alices.post(f"/account/keys/{key.id}/revoke/")).status_code == 404
+
+
+async def test_what_is_wrong_with_a_password_stands_at_its_first_field(alices):
+    weak = {"old_password": "alice's long password", "new_password1": "a1", "new_password2": "a1"}
+    page = (await alices.post("/account/password/", weak)).content.decode()
+    assert re.search(r'id="error-new_password1" class="field-error">This password is too sh', page)
+    assert page.count("too short") == 1

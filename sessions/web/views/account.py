@@ -12,10 +12,26 @@ from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render, resolve_url
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
+from typing_extensions import override
 
 from sessions import selectors, services
 from sessions.errors import InvalidInputError
 from sessions.web.http import UserHttpRequest, signed_in
+
+
+class FirstPassword(SetPasswordForm):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """Says what is wrong with a password where it was typed first."""
+
+    @override
+    def validate_password_for_user(
+        self,
+        user: User,
+        password_field_name: str = "new_password1",  # noqa: S107
+    ) -> None:
+        super().validate_password_for_user(user, "new_password1")
+
+
+class ChangePassword(FirstPassword, PasswordChangeForm): ...
 
 
 @require_GET
@@ -60,7 +76,7 @@ async def key_revoke(request: UserHttpRequest, key_id: int) -> HttpResponseBase:
 
 def _password_form(request: UserHttpRequest, data: Any = None) -> "SetPasswordForm[User]":
     """The old password is asked for when there is one; who came by a link may have none."""
-    kind = PasswordChangeForm if request.user.has_usable_password() else SetPasswordForm
+    kind = ChangePassword if request.user.has_usable_password() else FirstPassword
     return kind(request.user, data)
 
 
