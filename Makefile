@@ -5,14 +5,17 @@ PREPARE := @sh scripts/with_python.sh -m scripts.prepare
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test quick lint fmt bench images doctor clean
+.PHONY: help run sign-in test quick lint fmt bench images doctor clean
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
 
 run: ## Set up what is missing and serve (PORT, BIND)
 	$(PREPARE) runtime engine images database
 	@exec $(BIN)/python manage.py serve
+
+sign-in: ## Print a link that signs the administrator in once, or FOR=somebody
+	@$(BIN)/python manage.py sign_in_link $(FOR)
 
 test: ## Lint and every test, Docker and browser included
 	$(PREPARE) tools engine images chromium

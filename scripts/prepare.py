@@ -42,7 +42,7 @@ def ensure_database() -> None:
     if not url and file.exists() and stamps.is_current("database", key()):
         return
     manage("migrate", "--noinput", "--verbosity", "0")
-    manage("ensure_admin")
+    manage("ensure_admin", "--verbosity", "0")
     if not url:
         stamps.mark("database", key())
 

@@ -17,11 +17,21 @@ def output_of(*args: str) -> str:
 
 
 def test_the_first_administrator_is_made_once_and_without_a_password(transactional_db):
-    assert "sign_in_link admin" in output_of("ensure_admin")
+    assert "make sign-in" in output_of("ensure_admin")
     output_of("ensure_admin")
     admin = User.objects.get()
     assert (admin.username, admin.is_staff, admin.is_superuser) == ("admin", True, True)
     assert not admin.has_usable_password()
+
+
+def test_set_up_makes_the_administrator_without_a_word(transactional_db):
+    assert output_of("ensure_admin", "--verbosity", "0") == ""
+    assert User.objects.filter(username="admin").exists()
+
+
+def test_a_link_leads_to_the_server_that_runs(admin, settings):
+    (settings.VAR_DIR / "address").write_text("http://127.0.0.1:8123\n")
+    assert output_of("sign_in_link").startswith("http://127.0.0.1:8123/sign-in/link/")
 
 
 def test_an_existing_administrator_is_left_alone(admin):

@@ -15,9 +15,11 @@ class Command(BaseCommand):
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         admin = async_to_sync(services.admin_ensure)()
+        if not options["verbosity"]:
+            return
         self.stdout.write(f"Administrator: {admin.get_username()}")
         if not admin.has_usable_password():
             self.stdout.write(
-                f"No password is set yet. Print a link that signs in once with "
-                f"“manage.py sign_in_link {admin.get_username()}”, and set one on the account page."
+                "No password is set yet. Print a link that signs in once with "
+                "“make sign-in”, and set one on the account page."
             )

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from channels.routing import get_default_application
@@ -11,6 +12,7 @@ from django.core.management.base import BaseCommand
 from django.urls import reverse
 from typing_extensions import override
 
+from sessions.management.commands.sign_in_link import ADDRESS_FILE
 from sessions.runtime.lifecycle import StopSignals, agents, pending_migrations
 from sessions.runtime.request_bodies import body_limits
 from sessions.runtime.server import PacedServer
@@ -61,6 +63,9 @@ class Command(BaseCommand):
             stack.push_async_callback(server.aclose, grace_s=RESPONSES_GRACE_S)
             token = await sign_in_link_create(user=await admin_ensure())
             link = address + reverse("sign-in-link", args=[token])
+            address_file = Path(settings.VAR_DIR) / ADDRESS_FILE
+            address_file.write_text(f"{address}\n")
+            stack.callback(address_file.unlink, missing_ok=True)
             self.stdout.write(f"Berth is at {address} — sign in: {link}")
             self.stdout.flush()
             await signals.wait()

@@ -1,5 +1,6 @@
 """A link that signs somebody in once."""
 
+from pathlib import Path
 from typing import Any
 
 from asgiref.sync import async_to_sync
@@ -10,6 +11,9 @@ from django.urls import reverse
 from typing_extensions import override
 
 from sessions import services
+
+ADDRESS_FILE = "address"
+"""In `VAR_DIR`, written by `serve` while it runs."""
 
 
 class Command(BaseCommand):
@@ -25,7 +29,15 @@ class Command(BaseCommand):
         user = user or async_to_sync(services.admin_ensure)()
         token = async_to_sync(services.sign_in_link_create)(user=user)
         path = reverse("sign-in-link", kwargs={"token": token})
-        self.stdout.write(f"{settings.BERTH_URL.rstrip('/')}{path}")
+        self.stdout.write(f"{_served_at().rstrip('/')}{path}")
+
+
+def _served_at() -> str:
+    """Where the running server said it is; where one would be when none runs."""
+    try:
+        return (Path(settings.VAR_DIR) / ADDRESS_FILE).read_text().strip() or settings.BERTH_URL
+    except OSError:
+        return str(settings.BERTH_URL)
 
 
 def user_named(name: str) -> User:
