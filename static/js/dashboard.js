@@ -38,6 +38,19 @@ function connect() {
   });
 }
 
+// The scripted model needs other words and other examples than a real one.
+const choice = document.querySelector("#choice");
+
+function suggest() {
+  const { forModel, forScript } = document.querySelector("#task").dataset;
+  document.querySelector("#task").placeholder = choice.value.startsWith("scripted:") ? forScript : forModel;
+}
+
+choice.addEventListener("change", () => {
+  suggest();
+  nudge();
+});
+suggest(); // the browser may have restored another choice; the rows follow when the socket opens
 connect();
 refreshAges(list);
 setInterval(() => refreshAges(list), AGE_MS);

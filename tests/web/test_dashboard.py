@@ -172,3 +172,12 @@ async def test_the_default_image_comes_first(alices):
     content = (await alices.get("/")).content.decode()
     assert '<option value="berth/sandbox" selected>' in content
     assert content.index('value="berth/sandbox"') < content.index('value="berth/sandbox-slim"')
+
+
+async def test_examples_for_the_scripted_model_are_commands_that_run(alices):
+    for path in ("/?choice=scripted:scripted", "/sessions/rows/?choice=scripted:scripted"):
+        content = (await alices.get(path)).content.decode()
+        assert 'data-example="```bash' in content
+        assert "merge sort" not in content
+    page = (await alices.get("/")).content.decode()
+    assert 'placeholder="Describe the task' in page

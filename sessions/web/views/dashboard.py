@@ -16,7 +16,7 @@ from sessions import selectors
 from sessions.errors import SandboxError
 from sessions.providers.base import ModelStatus
 from sessions.runtime.wiring import runtime
-from sessions.web.forms import NewSessionForm
+from sessions.web.forms import NewSessionForm, choice_value
 from sessions.web.http import UserHttpRequest, signed_in
 from sessions.web.views.health import HEALTHY
 
@@ -34,6 +34,12 @@ EXAMPLES = (
         "Show the operating system, the Python version and the free disk space of this machine",
     ),
 )
+
+SCRIPTED_EXAMPLES = (
+    ("Count", "```bash\nfor i in 1 2 3 4 5; do echo $i; sleep 1; done\n```"),
+    ("Look around", "```bash\ncat /etc/os-release\npython3 --version\ndf -h .\n```"),
+)
+"""The scripted model runs what is in the block and understands nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,7 @@ async def dashboard_page(
     context: dict[str, Any] = {
         "form": form,
         "model": model_progress(),
+        "is_scripted": _is_scripted(request),
         **await rows_context(request, search_words(request)),
     }
     return render(request, "sessions/dashboard.html", context, status=status)
@@ -155,8 +162,14 @@ async def rows_context(request: UserHttpRequest, search: str) -> dict[str, Any]:
         "is_cut": len(rows) == MAX_ROWS,
         "search": search,
         "is_staff": request.user.is_staff,
-        "examples": EXAMPLES,
+        "examples": SCRIPTED_EXAMPLES if _is_scripted(request) else EXAMPLES,
     }
+
+
+def _is_scripted(request: UserHttpRequest) -> bool:
+    """Whether the model that is chosen on the page, or would be, is the scripted one."""
+    chosen = request.POST.get("choice") or request.GET.get("choice")
+    return (chosen or choice_value(runtime().default_choice())).startswith("scripted:")
 
 
 def search_words(request: UserHttpRequest) -> str:
