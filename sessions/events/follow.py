@@ -46,7 +46,10 @@ class _Read:
 
     @property
     def is_at_end(self) -> bool:
-        size = sum(len(event.body.data) for event in self.batch)
+        size = sum(
+            log.payload_size(event.body.to_payload()) + len(event.body.data)
+            for event in self.batch
+        )
         return len(self.batch) < log.READ_BATCH_EVENTS and size < log.READ_BATCH_BYTES
 
 

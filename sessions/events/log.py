@@ -80,7 +80,7 @@ def read_now(
     max_bytes: int = READ_BATCH_BYTES,
 ) -> list[StoredEvent]:
     """The events behind number `after`, in order: at least one if there is one, and no more than
-    `max_events` or about `max_bytes` of output."""
+    `max_events` or about `max_bytes` of output and text."""
     rows = Event.objects.filter(session_id=session_id, seq__gt=after).order_by("seq")
     if types is not None:
         rows = rows.filter(type__in=types)
@@ -92,13 +92,22 @@ def read_now(
         data = bytes(stored)
         body = EVENT_TYPES[kind].from_payload(payload, data)
         events.append(StoredEvent(seq, body, _millis(created_at)))
-        size += len(data)
+        size += payload_size(payload) + len(data)
         if size >= max_bytes:
             break
     return events
 
 
 read = database_sync_to_async(read_now)
+
+
+def payload_size(payload: dict[str, Any]) -> int:
+    """About how much memory the texts of a payload take, in characters."""
+    return sum(
+        len(value) if isinstance(value, str) else len(repr(value))
+        for value in payload.values()
+        if isinstance(value, (str, list, dict))
+    )
 
 
 def read_call_output_now(session_id: uuid.UUID, call_id: str) -> list[StoredEvent]:

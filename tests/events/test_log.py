@@ -73,10 +73,16 @@ async def test_a_batch_ends_at_its_byte_bound_but_is_never_empty(agent_session: 
     await log.append(
         agent_session.id, [Output("c", "stdout", i * 10, b"x" * 10) for i in range(9)]
     )
-    batch = await log.read(agent_session.id, after=first, max_bytes=25)
+    batch = await log.read(agent_session.id, after=first, max_bytes=45)
     assert len(batch) == 3
     batch = await log.read(agent_session.id, after=first, max_bytes=1)
     assert len(batch) == 1
+
+
+async def test_long_texts_count_towards_the_bound(agent_session: Session) -> None:
+    first = (await log.read(agent_session.id))[-1].seq
+    await log.append(agent_session.id, [Notice("info", "x" * 1000)] * 9)
+    assert len(await log.read(agent_session.id, after=first, max_bytes=2500)) == 3
 
 
 async def test_an_append_that_fails_leaves_the_counter_alone(agent_session: Session) -> None:
