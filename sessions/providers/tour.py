@@ -101,7 +101,7 @@ prices = [round(random.uniform(20, 95), 2) for _ in MONTHS]
 with open("shop/prices.csv", "w", newline="") as file:
     rows = csv.writer(file)
     rows.writerow(["month", "price"])
-    rows.writerows(zip(MONTHS, prices))
+    rows.writerows((month, f"{price:.2f}") for month, price in zip(MONTHS, prices))
 print("wrote shop/prices.csv", flush=True)
 time.sleep(1)
 

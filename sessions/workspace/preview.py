@@ -25,9 +25,9 @@ VIEWS: dict[FileKind, tuple[View, ...]] = {
     "json": ("source", "formatted", "hex"),
     "page": ("source", "hex"),
     "text": ("source", "hex"),
-    "binary": ("hex", "source"),
+    "binary": ("source", "hex"),
 }
-"""The first is shown unless another is asked for."""
+"""In the order of the buttons. The first is shown unless another is asked for, hex for binary."""
 
 _RENDER_TASKS: dict[View, RenderTask] = {"markdown": "markdown", "formatted": "formatted"}
 
@@ -65,7 +65,8 @@ async def preview_file(
     head = await read_head(sandbox, entry.path, length=HEAD_BYTES)
     kind = file_kind(head, name_of(path), is_whole=entry.size <= len(head))
     views = VIEWS[kind]
-    view = next((v for v in views if v == wanted), views[0])
+    usual: View = "hex" if kind == "binary" else views[0]
+    view = next((v for v in views if v == wanted), usual)
     preview = Preview(entry=entry, kind=kind, view=view, views=views)
     if view == "image":
         _describe_image(preview)

@@ -1,5 +1,6 @@
 // One file, as the server renders it. Its HTML is made safe there; nothing is built from bytes here.
 
+import { formatSize } from "berth/files-format";
 import { copyText, toast } from "berth/ui";
 
 export class FilesViewer {
@@ -97,6 +98,8 @@ export class FilesViewer {
     const hadFocus = isSame && this.view.contains(document.activeElement);
     const focused = hadFocus ? focusPath(document.activeElement) : "";
     this.view.innerHTML = html;
+    const size = this.view.querySelector("[data-bytes]");
+    if (size) size.textContent = formatSize(Number(size.dataset.bytes));
     const body = this.view.querySelector(".file-body");
     if (place && body && oldView === this.article.dataset.view) [body.scrollTop, body.scrollLeft] = place;
     if (hadFocus) (this.view.querySelector(focused) ?? body)?.focus({ preventScroll: true });
