@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from sessions.providers.fences import Block, FenceScanner
 from sessions.providers.markdown import commented_name, tool_arguments
 
+MAX_LINE_LENGTH = 1000
+
 
 @dataclass(slots=True)
 class BlockCut:
@@ -24,6 +26,11 @@ class BlockCut:
     @property
     def is_complete(self) -> bool:
         return self.block is not None
+
+    @property
+    def has_run_away(self) -> bool:
+        """A line without an end: the model repeats itself until it is stopped."""
+        return len(self._line) > MAX_LINE_LENGTH
 
     def feed(self, piece: str) -> str:
         """The part of `piece` that belongs to the reply: all, or up to the end of the block."""

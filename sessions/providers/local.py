@@ -27,9 +27,10 @@ from sessions.providers.chat_messages import Message
 from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.local_model import LocalModel
 from sessions.providers.markdown import tool_call
-from sessions.providers.markdown_messages import markdown_messages
-from sessions.providers.markdown_prompt import BLOCK_WANTED, TRY_ANOTHER_WAY
+from sessions.providers.markdown_messages import fresh_messages, markdown_messages
+from sessions.providers.markdown_prompt import BLOCK_WANTED, SHORTER, has_succeeded
 from sessions.providers.openai_chat import OpenAIChat
+from sessions.providers.outstanding import outstanding_files
 from sessions.providers.script import since_user
 
 MAX_REPLY_TOKENS = 2048
@@ -65,15 +66,14 @@ class LocalProvider:
                     whole.append(delta)
                 else:
                     yield delta
-        reason = _why_again(whole, request.items)
-        if reason is None:
+        second = _second_ask(whole, messages, request.items)
+        if second is None:
             for delta in whole:
                 yield delta
             return
         # Once more, told so and freer in its choice of words; what it said the first time is void.
-        said, told = reason
-        yield Retrying(1, 0.0, said)
-        messages[-1]["content"] += f"\n{told}"
+        reason, messages = second
+        yield Retrying(1, 0.0, reason)
         async with aclosing(self._ask(endpoint, messages, FREER, request.items)) as deltas:
             async for delta in deltas:
                 yield delta
@@ -87,7 +87,9 @@ class LocalProvider:
     ) -> AsyncGenerator[Delta, None]:
         chat = OpenAIChat(endpoint, "local", self.retry, extra_body=sampling)
         cut = BlockCut()
-        deltas = chat.stream_messages(messages, is_enough=lambda: cut.is_complete)
+        deltas = chat.stream_messages(
+            messages, is_enough=lambda: cut.is_complete or cut.has_run_away
+        )
         finished = Finished()
         async with aclosing(deltas):
             async for delta in deltas:
@@ -100,21 +102,39 @@ class LocalProvider:
                         yield delta
                     case Finished():
                         finished = delta
+        if cut.has_run_away:
+            finished = replace(finished, stop_reason="length")
         if piece := cut.finish(was_cut_off=finished.stop_reason == "length"):
             yield TextDelta(piece)
         for ending in _ending(cut, finished, items):
             yield ending
 
 
-def _why_again(whole: Sequence[Delta], items: Sequence[Item]) -> tuple[str, str] | None:
-    """Why the model should be asked a second time, for the person and for the model."""
+def _second_ask(
+    whole: Sequence[Delta], messages: Sequence[Message], items: Sequence[Item]
+) -> tuple[str, list[Message]] | None:
+    """Why the model should be asked a second time, for the person, and what it is asked then."""
     if any(isinstance(d, Finished) and d.stop_reason == "repeated" for d in whole):
-        return "the model repeated a command that had not worked", TRY_ANOTHER_WAY
-    has_call = any(isinstance(d, ItemDone) and isinstance(d.item, ToolCall) for d in whole)
+        # With its own block before its eyes it would copy it once more.
+        return "the model repeated a command that had not worked", fresh_messages(items)
+    if any(isinstance(d, Finished) and d.stop_reason == "length" for d in whole):
+        return "the model's answer ran away", _with(messages, SHORTER)
+    if any(isinstance(d, Finished) and d.stop_reason != "end" for d in whole):
+        return None
     last = items[-1] if items else None
-    if not has_call and isinstance(last, ToolResultItem) and not _succeeded(last):
-        return "the model gave up on a command that had not worked", BLOCK_WANTED
+    if not isinstance(last, ToolResultItem):
+        return None
+    if not has_succeeded(last):
+        return "the model gave up on a command that had failed", _with(messages, BLOCK_WANTED)
+    if missing := outstanding_files(items):
+        reason = f"the model stopped before it made {', '.join(missing)}"
+        return reason, fresh_messages(items)
     return None
+
+
+def _with(messages: Sequence[Message], told: str) -> list[Message]:
+    *earlier, last = messages
+    return [*earlier, {**last, "content": f"{last['content']}\n{told}"}]
 
 
 def _ending(cut: BlockCut, finished: Finished, items: Sequence[Item]) -> list[Delta]:
@@ -125,7 +145,7 @@ def _ending(cut: BlockCut, finished: Finished, items: Sequence[Item]) -> list[De
     last_result = _repeats(call, items)
     if last_result is None:
         return [*deltas, ItemDone(call), replace(finished, stop_reason="tool_calls")]
-    if _succeeded(last_result):
+    if has_succeeded(last_result):
         note = "The model began to repeat a command that had worked, so the turn ends here."
         return [*deltas, replace(finished, stop_reason="end", note=note)]
     note = (
@@ -145,10 +165,3 @@ def _repeats(call: ToolCall, items: Sequence[Item]) -> ToolResultItem | None:
         return None
     results = {item.tool_call_id: item for item in since if isinstance(item, ToolResultItem)}
     return results.get(same[-1].tool_call_id)
-
-
-def _succeeded(result: ToolResultItem) -> bool:
-    return bool(result.commands) and all(
-        command.ending.get("kind") == "exit" and command.ending.get("exit_code") == 0
-        for command in result.commands
-    )

@@ -96,7 +96,7 @@ def tool_arguments(block: Block) -> tuple[str, dict[str, Any]] | None:
     if not block.content.strip():
         return None
     name = file_name(block)
-    if name is None and block.language in SHELL_LANGUAGES:
+    if block.language in SHELL_LANGUAGES and (name is None or _is_shell(block, name)):
         return "shell", {"commands": [shell_text(block.content)]}
     files = _files(block, name) if name else []
     if len(files) > 1:
@@ -104,9 +104,15 @@ def tool_arguments(block: Block) -> tuple[str, dict[str, Any]] | None:
     if files and _is_program_for(block, files[0][0]):
         return "run_file", _run_writer(files[0][0], block.content)
     if files:
-        return "run_file", _run_file(*files[0])
+        is_empty = not files[0][1].strip()
+        return None if is_empty else ("run_file", _run_file(*files[0]))
     name = _DEFAULT_NAMES.get(block.language)
     return ("run_file", _run_file(name, block.content)) if name else None
+
+
+def _is_shell(block: Block, name: str) -> bool:
+    """Whether a shell block that names a file holds commands about it, not the file."""
+    return name.endswith(".py") and not _has_statements(block.content)
 
 
 def _files(block: Block, first_name: str) -> list[tuple[str, str]]:
@@ -175,17 +181,17 @@ def _without_commands(name: str, content: str) -> tuple[str, list[str]]:
         commands.insert(0, lines.pop().strip())
     program = "\n".join(lines) + "\n"
     commands = [command for command in commands if command]
-    if not (name.endswith(".py") and commands and _is_python(program)):
+    if not (name.endswith(".py") and commands and _has_statements(program)):
         return content, []
     return program, [_COMMAND.sub("python3 ", command) for command in commands]
 
 
-def _is_python(text: str) -> bool:
+def _has_statements(text: str) -> bool:
+    """Whether it is a program of Python, and not of comments alone."""
     try:
-        ast.parse(text)
+        return bool(ast.parse(text).body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    return True
 
 
 def _write_and_run(files: list[tuple[str, str]]) -> str:

@@ -12,7 +12,16 @@ from sessions.providers.base import (
 from sessions.providers.chat_messages import Message
 from sessions.providers.conversation import with_paired_calls
 from sessions.providers.fences import Block, split
-from sessions.providers.markdown_prompt import INSTRUCTIONS, result_message
+from sessions.providers.markdown_prompt import (
+    INSTRUCTIONS,
+    already_made,
+    fresh_start,
+    has_succeeded,
+    result_message,
+    still_to_make,
+)
+from sessions.providers.outstanding import outstanding_files
+from sessions.providers.script import since_user
 
 CHARS_PER_TOKEN = 3.0
 """On the low side for code, so that the estimate errs to the safe side."""
@@ -26,8 +35,30 @@ def markdown_messages(items: Sequence[Item], *, max_tokens: int) -> list[Message
     return [{"role": "system", "content": INSTRUCTIONS}, *conversation]
 
 
+def fresh_messages(items: Sequence[Item]) -> list[Message]:
+    """The latest task, what was made for it, and what is missing or how the last block failed.
+
+    Without any block: a small model copies what it wrote before.
+    """
+    task, since = since_user(items)
+    results = [item for item in since if isinstance(item, ToolResultItem)]
+    missing = outstanding_files(items)
+    told = task
+    if missing and results and has_succeeded(results[-1]):
+        paths = dict.fromkeys(
+            str(item.arguments["path"])
+            for item in since
+            if isinstance(item, ToolCall) and item.name == "run_file"
+        )
+        told = f"{task}\n\n{already_made(list(paths))}{still_to_make(missing)}"
+    elif results:
+        told = fresh_start(task, result_message(results[-1]))
+    return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": told}]
+
+
 def _messages(items: Sequence[Item]) -> list[Message]:
     messages: list[Message] = []
+    missing = outstanding_files(items)
     for item in with_paired_calls(items):
         match item:
             case UserMessage(text):
@@ -39,7 +70,12 @@ def _messages(items: Sequence[Item]) -> list[Message]:
                 if not (messages and messages[-1]["role"] == "assistant" and _has_block(messages)):
                     messages.append({"role": "assistant", "content": _as_block(item)})
             case ToolResultItem():
-                messages.append({"role": "user", "content": result_message(item)})
+                messages.append(
+                    {
+                        "role": "user",
+                        "content": result_message(item, missing if item is items[-1] else ()),
+                    }
+                )
     return messages
 
 

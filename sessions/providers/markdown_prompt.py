@@ -3,8 +3,12 @@
 Tuned with real runs on tests/evaluation/tuning_tasks.py, never on the evaluation's own tasks.
 """
 
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
 from sessions.providers.base import CommandResult, ToolResultItem
 from sessions.providers.conversation import ending_text
+from sessions.providers.error_hints import hint_for
 from sessions.providers.markdown import COMPILE
 
 INSTRUCTIONS = """\
@@ -31,16 +35,16 @@ keyboard: never use input().
 - When asked to test, put the tests into the same file below the code, as assert statements, and \
 print a line when they pass. Where the task names a file for the tests, write that file after the \
 code is saved, and import what it tests.
+- A file in a folder is named with its folder: `# site/page.html`.
+- A program for the command line reads sys.argv. A file it keeps its data in does not exist at \
+first: start with empty data then.
 - When the task names a file that the program writes, the program must open that file and write it.
 - When the output shows an error, write the whole corrected file again under the same name.
 - When the output shows that everything the task asks for is done, answer with one or two \
 sentences and no code block.
 """
 
-TRY_ANOTHER_WAY = (
-    "You have sent this very block before and it did not work. Do not send it again: do something "
-    "else, for example look at the files or write another program."
-)
+SHORTER = "Keep it short: one small program, no long lists or lines."
 BLOCK_WANTED = (
     "The last block failed, so the task is not done. Answer with ONE corrected code block now, no "
     "other words."
@@ -49,8 +53,8 @@ MAX_OUTPUT_CHARS = 2400
 """Of each stream of each command: the context is small."""
 
 
-def result_message(item: ToolResultItem) -> str:
-    """What the model is told about the block it wrote."""
+def result_message(item: ToolResultItem, missing: Sequence[str] = ()) -> str:
+    """What the model is told about the block it wrote. `missing` are files still to be made."""
     if not item.commands:
         return f"The block was not run: {item.text}\nWrite a corrected block."
     told = "\n".join(_told(result) for result in item.commands)
@@ -58,16 +62,43 @@ def result_message(item: ToolResultItem) -> str:
         name = item.commands[0].command.rpartition(" ")[2]
         return (
             f"{name} is saved; it takes arguments, so it was not run yet. Do not change it now. "
-            "Try it with one bash block of shell commands only. For a program that reads a file, "
-            f"for example:\n```bash\nprintf 'one\\ntwo\\n' > sample.txt\npython3 {name} "
-            "sample.txt\n```"
+            "Try it with one bash block that holds shell commands only, not what they print. If "
+            "the program reads a file, make that file first, in the same block."
         )
     if all(_succeeded(result) for result in item.commands):
+        if missing:
+            return f"{told}\n{still_to_make(missing)}"
         return (
             f"{told}\nIs there anything in the task that is not done yet? If so, write the next "
             "code block. If all is done, answer with one sentence and no code block."
         )
-    return f"{told}\nFind the mistake and write the whole corrected block."
+    hint = hint_for("\n".join(result.stderr for result in item.commands))
+    wanted = "Find the mistake and write the whole corrected block."
+    return "\n".join(part for part in (told, hint, wanted) if part)
+
+
+def still_to_make(missing: Sequence[str]) -> str:
+    first = missing[0]
+    told = f"Not done yet: the task names {' and '.join(missing)}, and nothing has made it so far."
+    if PurePosixPath(first).suffix in {".txt", ".csv", ".json"}:
+        return (
+            f"{told} Write one python block now: a program that works out what belongs into "
+            f"{first}, opens {first} for writing and writes it there."
+        )
+    return f"{told} Write one code block now: the whole of {first}."
+
+
+def already_made(paths: Sequence[str]) -> str:
+    return f"Made so far, leave as it is: {', '.join(paths)}.\n" if paths else ""
+
+
+def has_succeeded(item: ToolResultItem) -> bool:
+    return bool(item.commands) and all(_succeeded(result) for result in item.commands)
+
+
+def fresh_start(task: str, result: str) -> str:
+    """The task put anew, without the block that the model would copy otherwise."""
+    return f"{task}\n\nAn earlier try failed:\n{result}\n\nWrite a new block that works."
 
 
 def _only_compiled(item: ToolResultItem) -> bool:

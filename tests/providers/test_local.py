@@ -87,11 +87,20 @@ async def test_plain_words_end_the_turn() -> None:
     assert finished(deltas).stop_reason == "end"
 
 
-async def test_a_block_cut_by_length_is_not_run() -> None:
-    async with wire_server(answer("```bash\nrm -rf bui", finish="length")) as wire:
+async def test_a_block_cut_by_length_is_asked_for_again_and_never_run() -> None:
+    cut = answer("```bash\nrm -rf bui", finish="length")
+    async with wire_server(cut, cut) as wire:
         deltas = await ask(provider(wire), asked())
     assert not [item for item in items(deltas) if isinstance(item, ToolCall)]
     assert finished(deltas).stop_reason == "length"
+
+
+async def test_a_line_without_an_end_is_not_read_to_the_end() -> None:
+    endless = answer("```python\nx = y" + ".replace('a', '')" * 500, is_stalled=True)
+    async with wire_server(endless, answer("All done.")) as wire:
+        deltas = await ask(provider(wire), asked())
+    assert "ran away" in retries(deltas)[0].reason
+    assert items(deltas) == [AssistantMessage("All done.")]
 
 
 async def test_a_failed_command_said_again_is_asked_for_once_more_then_ends_the_turn() -> None:
@@ -103,7 +112,8 @@ async def test_a_failed_command_said_again_is_asked_for_once_more_then_ends_the_
     assert end.stop_reason == "repeated"
     assert "repeated a command" in end.note
     again = wire.requests[1].body
-    assert "Do not send it again" in again["messages"][-1]["content"]
+    assert [message["role"] for message in again["messages"]] == ["system", "user"]
+    assert "An earlier try failed" in again["messages"][-1]["content"]
     assert again["temperature"] > wire.requests[0].body["temperature"]
 
 
@@ -134,6 +144,16 @@ async def test_giving_up_on_a_failure_is_questioned_once() -> None:
         deltas = await ask(provider(wire), asked(UserMessage("Do it."), *tried("false", 1)))
     assert len(retries(deltas)) == 1
     assert items(deltas) == [AssistantMessage("I cannot.")]
+
+
+async def test_stopping_before_a_named_file_is_made_is_questioned_once() -> None:
+    task = UserMessage("Make a.txt and b.txt.")
+    async with wire_server(answer("Done."), answer("```bash\ntouch b.txt\n```\n")) as wire:
+        deltas = await ask(provider(wire), asked(task, *tried("touch a.txt", 0)))
+    assert "b.txt" in retries(deltas)[0].reason
+    assert "a.txt" not in retries(deltas)[0].reason
+    (call,) = [item for item in items(deltas) if isinstance(item, ToolCall)]
+    assert call.arguments == {"commands": ["touch b.txt"]}
 
 
 async def test_a_new_message_may_ask_for_the_same_again() -> None:

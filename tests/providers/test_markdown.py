@@ -142,6 +142,20 @@ def test_commands_below_a_program_are_run_in_its_place() -> None:
     assert found["command"] == "set -e\npython3 todo.py add x"
 
 
+def test_a_shell_block_about_a_program_does_not_overwrite_it() -> None:
+    found = commands("bash", "# number.py\npython number.py sample.txt\n")
+    assert found == ["# number.py\npython number.py sample.txt"]
+
+
+def test_a_program_written_into_a_shell_block_is_saved() -> None:
+    assert arguments("bash", "# number.py\nprint(1)\n")["path"] == "number.py"
+
+
+@pytest.mark.parametrize("content", ["# average.txt\n", "# average.txt\n\n \n"])
+def test_a_name_alone_makes_no_file(content: str) -> None:
+    assert tool_arguments(Block("python", content)) is None
+
+
 def test_several_files_of_a_block_are_saved_and_the_last_is_run(tmp_path: Path) -> None:
     content = (
         "# lib/add.py\ndef add(a, b):\n    return a + b\n"

@@ -1,0 +1,52 @@
+"""What a well-known error of a program means, in words a small model can act on."""
+
+import re
+
+_HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (
+        re.compile(r"FileNotFoundError: .*'([^']{1,100})'"),
+        "{0} does not exist yet. Make it first, or let the program start with empty data when it "
+        "is missing.",
+    ),
+    (
+        re.compile(r"ModuleNotFoundError: No module named '([^']{1,100})'"),
+        "There is no module {0}. Use the standard library only; for a file of your own, save that "
+        "file first.",
+    ),
+    (
+        re.compile(r"NameError: name '([^']{1,100})' is not defined"),
+        "{0} must be defined or imported in the same file before it is used.",
+    ),
+    (
+        re.compile(r"ImportError: cannot import name '([^']{1,100})'"),
+        "{0} must be defined in the file it is imported from.",
+    ),
+    (re.compile(r"EOFError"), "There is no keyboard: do not use input()."),
+    (
+        re.compile(r"AssertionError"),
+        "A test failed. Either the code is wrong, or the value the test expects is: work out the "
+        "right value, or let Python work it out.",
+    ),
+    (
+        re.compile(r"JSONDecodeError"),
+        "The JSON file is empty or broken. Let the program start with empty data then.",
+    ),
+    (
+        re.compile(r"IndexError: list index out of range|usage:", re.IGNORECASE),
+        "If the program takes arguments, give them when you run it.",
+    ),
+    (
+        re.compile(r"(\S{1,100}): (?:command )?not found"),
+        "A bash block holds commands only, never their output. {0} is no command.",
+    ),
+)
+
+
+def hint_for(errors: str) -> str:
+    """One sentence about the last known error in `errors`, empty when none is known."""
+    found = [
+        (match.start(), hint.format(*match.groups()))
+        for pattern, hint in _HINTS
+        for match in pattern.finditer(errors)
+    ]
+    return max(found)[1] if found else ""

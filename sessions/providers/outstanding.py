@@ -1,0 +1,36 @@
+"""Files that a task names and that nothing has made so far, told from the conversation alone.
+
+A small model says "done" too early. It is asked about what it forgot, by name.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from sessions.providers.base import Item, ToolCall
+from sessions.providers.script import since_user
+
+_KINDS = "py|txt|csv|tsv|json|md|html|css|js|mjs|sh|sql|db|sqlite|svg|xml|yaml|yml|toml|ini|c|cpp"
+_FILE = re.compile(rf"(?<![\w./-])(?:[\w-]+/)*[\w-]+\.(?:{_KINDS})(?![\w/]|\.\w)")
+_PROGRAMS = {".py", ".js", ".mjs", ".sh", ".sql", ".c", ".cpp"}
+_UPLOADED = "\n\nFiles uploaded with this message:"
+MAX_TASK_CHARS = 20_000
+
+
+def outstanding_files(items: Sequence[Item]) -> list[str]:
+    """In the order in which the person's latest message names them."""
+    task, since = since_user(items)
+    named = dict.fromkeys(_FILE.findall(task.partition(_UPLOADED)[0][:MAX_TASK_CHARS]))
+    made = "\n".join(_made_by(item) for item in since if isinstance(item, ToolCall))
+    return [name for name in named if PurePosixPath(name).name not in made]
+
+
+def _made_by(call: ToolCall) -> str:
+    """All that could name a file the call makes. A page that links to a file does not make it."""
+    commands = call.arguments.get("commands")
+    words = [str(call.arguments.get(key, "")) for key in ("path", "command")]
+    if PurePosixPath(words[0]).suffix in _PROGRAMS:
+        words.append(str(call.arguments.get("content", "")))
+    if isinstance(commands, list):
+        words += [str(command) for command in commands]
+    return "\n".join(words)
