@@ -15,7 +15,9 @@ class Guard:
         self.foreign: list[str] = []
         self.errors: list[str] = []
         self.requested: list[str] = []
-        self._allowed: list[re.Pattern[str]] = []
+        # htmx logs a request that a newer one replaces, as typing into a search does. A request
+        # that fails is htmx:sendError or htmx:responseError.
+        self._allowed = [re.compile(r"^htmx:(sendAbort|afterRequest)\b")]
         context.route("**/*", self._on_route)
         context.on("page", self._on_page)
 

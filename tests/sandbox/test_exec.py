@@ -82,7 +82,10 @@ async def test_commands_cannot_end_the_guest(box, sandbox):
 
 async def test_signals_are_as_a_shell_expects_them(sandbox):
     outcome = await run(sandbox, shell("grep -E 'Sig(Blk|Ign)' /proc/self/status"))
-    assert outcome.stdout.split() == [b"SigBlk:", b"0" * 16, b"SigIgn:", b"0" * 16]
+    _, blocked, _, ignored = outcome.stdout.split()
+    # 32 and 33 belong to the C library's threads; no program can set them.
+    assert int(blocked, 16) & ~(0b11 << 31) == 0
+    assert int(ignored, 16) & ~(0b11 << 31) == 0
 
 
 async def test_each_command_leads_its_own_session(sandbox):

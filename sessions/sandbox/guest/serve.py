@@ -58,6 +58,7 @@ class Guest:
         self._doorway = Doorway(self.loop, options["socket"], self._admit)
 
     def run(self) -> None:
+        _heed_signals()
         self.loop.on_signals([_signal.SIGCHLD, _signal.SIGTERM, _signal.SIGINT], self._on_signal)
         gc.collect()
         gc.freeze()  # keeps the collector from touching, and so copying, pages after a fork
@@ -183,3 +184,12 @@ def serve(options: dict[str, str]) -> None:
         # A new volume belongs to root wherever the image has no workspace of its own.
         os.chown(guest.workspace, guest.user.uid, guest.user.gid)
     guest.run()
+
+
+def _heed_signals() -> None:
+    """Commands inherit what the guest ignores, and it inherits that of whoever started it (nohup,
+    a shell's background job). What Python itself ignores is put right when a command starts."""
+    kept = (_signal.SIGPIPE, _signal.SIGXFSZ)
+    for number in range(1, 32):
+        if number not in kept and _signal.getsignal(number) == _signal.SIG_IGN:
+            _signal.signal(number, _signal.SIG_DFL)
