@@ -30,6 +30,7 @@ Rules:
 - One code block per reply, then stop. Never write the output yourself.
 - One file per block. A task that needs several files takes several replies.
 - A block named after a text or data file holds that file's content, not a program.
+- Never work out a result yourself: a python program reads the data, computes and writes it.
 - Write complete programs. Use only the Python standard library. There is no network and no \
 keyboard: never use input().
 - When asked to test, put the tests into the same file below the code, as assert statements, and \

@@ -82,7 +82,11 @@ def _say(line: str) -> None:
 
 
 def _tell(outcome: Outcome, folder: Path | None) -> None:
-    verdict = "pass" if outcome.has_passed else f"FAIL ({outcome.failure})"
+    verdict = (
+        "pass"
+        if outcome.has_passed
+        else f"FAIL ({outcome.failure.strip().splitlines()[-1][:120]})"
+    )
     figures = f"{outcome.seconds:.0f} s, {outcome.steps} steps, {outcome.tokens:,} tokens"
     _say(f"{outcome.task:16} {verdict}; {figures}; {outcome.end}")
     if folder is not None:

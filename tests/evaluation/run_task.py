@@ -14,7 +14,7 @@ from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import Connected, Recorder, ToolContext
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import ShellTool
-from sessions.errors import SandboxUnavailableError
+from sessions.errors import BerthError, SandboxUnavailableError
 from sessions.events.types import CallEnded, CallStarted, EventBody, MessageDone, Output, StepEnded
 from sessions.providers.base import Provider, UserMessage
 from sessions.sandbox.base import ContainerSpec, Sandbox, SandboxBackend
@@ -98,7 +98,7 @@ async def run_task(
         failure = ""
         try:
             await task.check(Workspace(sandbox))
-        except CheckFailed as failed:
+        except (CheckFailed, BerthError) as failed:
             failure = str(failed) or "failed"
         return Outcome(
             task.name,
@@ -146,4 +146,6 @@ async def _turn(
         )
     except TurnEnd as turn_end:
         return f"{turn_end.reason}: {turn_end.message}"
+    except BerthError as error:
+        return f"failed: {error.message}"
     return "completed"
