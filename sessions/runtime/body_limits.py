@@ -38,8 +38,9 @@ class BodyLimits:
     """Where bodies lie until they are handed on; a disk, not memory."""
     anyone_bytes: int
     signed_in_bytes: int
-    is_signed_in: Callable[[Mapping[bytes, bytes]], Awaitable[bool]]
-    """Asked with a request's cookies when its body is larger than `anyone_bytes`."""
+    is_signed_in: Callable[[bytes, Mapping[bytes, bytes]], Awaitable[bool]]
+    """Asked with a request's `Authorization` (empty when it has none) and cookies when its body is
+    larger than `anyone_bytes`."""
 
 
 class LimitedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
@@ -92,7 +93,8 @@ class LimitedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
     async def _ask(self) -> None:
         """Let a signed-in sender go on. What came meanwhile is at most one read of the socket."""
         try:
-            is_signed_in = await self._limits.is_signed_in(self.received_cookies)
+            authorization = self.requestHeaders.getRawHeaders(b"authorization", [b""])[0]
+            is_signed_in = await self._limits.is_signed_in(authorization, self.received_cookies)
         except Exception:
             logger.exception("Cannot tell who sends a large body")
             is_signed_in = False

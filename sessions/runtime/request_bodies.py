@@ -18,6 +18,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest
 from typing_extensions import override
 
+from sessions import services
 from sessions.runtime.body_limits import BodyLimits
 
 MIB = 1024 * 1024
@@ -35,7 +36,11 @@ def body_limits() -> BodyLimits:
     )
 
 
-async def is_signed_in(cookies: Mapping[bytes, bytes]) -> bool:
+async def is_signed_in(authorization: bytes, cookies: Mapping[bytes, bytes]) -> bool:
+    scheme, _, secret = authorization.decode("latin1").partition(" ")
+    if scheme.lower() == "bearer":
+        # As for the request itself: a key stands alone, cookies beside it do not count.
+        return await services.api_key_user(secret=secret.strip()) is not None
     key = cookies.get(settings.SESSION_COOKIE_NAME.encode(), b"").decode("latin1")
     return bool(key) and await _is_session_of_a_user(key)
 

@@ -97,6 +97,11 @@ def test_signed_in_sender_of_a_large_body_is_let_through(probe: Probe) -> None:
     assert most > 30 * MIB, "it was spooled somewhere else"
 
 
+def test_program_with_a_key_may_send_a_large_body(probe: Probe) -> None:
+    status, text, _ = chunked_answer(probe, "Authorization: alice\r\n", 4 * MIB)
+    assert (status, json.loads(text)["size"]) == (200, 4 * MIB)
+
+
 def test_signed_in_sender_has_a_limit_as_well(probe: Probe) -> None:
     with raw_http.open_socket(probe.port) as connection, connection.makefile("rb") as reader:
         put(connection, f"Content-Length: {SIGNED_IN_BYTES + 1}\r\n{ALICE}")

@@ -18,6 +18,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.test import AsyncClient
 from typing_extensions import override
 
+from sessions import services
 from sessions.errors import FileTooLargeError
 from sessions.runtime.request_bodies import SpoolingHandler, is_signed_in
 from sessions.runtime.server import RequestInbox
@@ -141,10 +142,27 @@ async def test_only_the_cookie_of_a_user_is_signed_in(alice: User) -> None:
     await client.aforce_login(alice)
     name = django_settings.SESSION_COOKIE_NAME
     cookies = {name.encode(): client.cookies[name].value.encode()}
-    assert await is_signed_in(cookies)
-    assert not await is_signed_in({name.encode(): b"forgedforgedforgedforgedforged"})
-    assert not await is_signed_in({name.encode(): b"\xff"})
-    assert not await is_signed_in({})
+    assert await is_signed_in(b"", cookies)
+    assert not await is_signed_in(b"", {name.encode(): b"forgedforgedforgedforgedforged"})
+    assert not await is_signed_in(b"", {name.encode(): b"\xff"})
+    assert not await is_signed_in(b"", {})
     alice.is_active = False
     await alice.asave()
-    assert not await is_signed_in(cookies)
+    assert not await is_signed_in(b"", cookies)
+
+
+async def test_the_key_of_a_user_is_signed_in(alice: User) -> None:
+    _, secret = await services.api_key_create(user=alice, name="nightly")
+    assert await is_signed_in(f"Bearer {secret}".encode(), {})
+    assert await is_signed_in(f"bearer  {secret} ".encode(), {})
+    assert not await is_signed_in(b"Bearer forged", {})
+    assert not await is_signed_in(b"Bearer \xff", {})
+    assert not await is_signed_in(f"Basic {secret}".encode(), {})
+
+
+async def test_a_cookie_does_not_help_a_wrong_key(alice: User) -> None:
+    client = AsyncClient()
+    await client.aforce_login(alice)
+    name = django_settings.SESSION_COOKIE_NAME
+    cookies = {name.encode(): client.cookies[name].value.encode()}
+    assert not await is_signed_in(b"Bearer forged", cookies)
