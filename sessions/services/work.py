@@ -1,0 +1,208 @@
+"""Sessions and their turns."""
+
+import unicodedata
+import uuid
+from collections.abc import Sequence
+
+from channels.db import database_sync_to_async
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from sessions.errors import ConflictError, InvalidInputError, NotFoundError
+from sessions.events import bus, log
+from sessions.events.types import (
+    SessionCreated,
+    SessionStatus,
+    TurnQueued,
+    TurnRemoved,
+    TurnStopping,
+)
+from sessions.models import TURN_TRANSITIONS, Session, Turn, TurnStatus, Upload
+from sessions.models import SessionStatus as Status
+from sessions.sandbox.limits import MIB, Limits
+from sessions.services.uploads import KeptFile, NewUpload, uploads_forget, with_files
+
+MAX_TEXT_BYTES = 1 * MIB
+MAX_QUEUED_TURNS = 50
+
+
+def clean_text(text: str) -> str:
+    """The text as it can be stored: NUL and lone surrogates replaced.
+
+    Raises: InvalidInputError when there is nothing in it or more than `MAX_TEXT_BYTES`.
+    """
+    stored = text.replace("\0", "\ufffd").encode("utf-8", "replace")
+    if not stored.strip():
+        raise InvalidInputError("Write what the agent should do.", param="text")
+    if len(stored) > MAX_TEXT_BYTES:
+        raise InvalidInputError(
+            f"The message is {len(stored) / MIB:.1f} MiB long; at most "
+            f"{MAX_TEXT_BYTES // MIB} MiB is accepted. Upload it as a file instead.",
+            param="text",
+        )
+    return stored.decode()
+
+
+def title_from(text: str) -> str:
+    """The first line with something in it, without control and direction marks, cut to 80.
+
+    A line that opens a code block names a language, not a task."""
+    for line in text.splitlines():
+        if line.lstrip().startswith(("```", "~~~")):
+            continue
+        words = "".join(c for c in line if unicodedata.category(c)[0] != "C").strip(" #`*-")
+        if words:
+            return words if len(words) <= 80 else words[:79].rstrip() + "…"
+    return "Untitled"
+
+
+def _turn_create(session: Session, text: str, files: Sequence[KeptFile]) -> Turn:
+    last = Turn.objects.filter(session=session).aggregate(last=Max("number"))["last"] or 0
+    turn = Turn.objects.create(session=session, number=last + 1, text=text)
+    Upload.objects.bulk_create(
+        Upload(turn=turn, name=file.name, stored_path=str(file.path), size=file.size)
+        for file in files
+    )
+    names = [file.name for file in files]
+    log.append_now(session.id, [TurnQueued(turn=turn.number, text=text, files=names)])
+    return turn
+
+
+async def _changed(session: Session, *, supervisor: bool = True) -> None:
+    await bus.notify(bus.session_topic(session.id))
+    await bus.notify(bus.owner_topic(session.owner_id))
+    await bus.notify(bus.STAFF_TOPIC)
+    if supervisor:
+        await bus.notify(bus.SUPERVISOR_TOPIC)
+
+
+async def session_create(
+    *,
+    owner: User,
+    text: str,
+    provider: str,
+    model: str,
+    image: str,
+    limits: Limits,
+    files: Sequence[NewUpload] = (),
+    is_tour: bool = False,
+) -> Session:
+    """A session with its first turn queued. Raises: InvalidInputError, DiskFullError."""
+    text = clean_text(text)
+    title = "Guided tour" if is_tour else title_from(text)
+    session_id = uuid.uuid4()
+
+    def write(kept: list[KeptFile]) -> Session:
+        with transaction.atomic():
+            session = Session.objects.create(
+                id=session_id,
+                owner=owner,
+                title=title,
+                provider=provider,
+                model=model,
+                image=image,
+                limits=limits.to_json(),
+                is_tour=is_tour,
+            )
+            created = SessionCreated(
+                title=title, provider=provider, model=model, image=image, limits=session.limits
+            )
+            log.append_now(session.id, [created, SessionStatus(status=Status.STARTING)])
+            _turn_create(session, text, kept)
+        return session
+
+    session = await with_files(session_id, files, write)
+    await _changed(session)
+    return session
+
+
+async def turn_submit(*, session: Session, text: str, files: Sequence[NewUpload] = ()) -> Turn:
+    """Queue a message; it starts when the turns before it have ended.
+
+    Raises: InvalidInputError, DiskFullError, ConflictError when `MAX_QUEUED_TURNS` wait already.
+    """
+    text = clean_text(text)
+
+    def write(kept: list[KeptFile]) -> Turn:
+        with transaction.atomic():
+            Session.objects.select_for_update().get(id=session.id)
+            waiting = Turn.objects.filter(session=session, status=TurnStatus.QUEUED).count()
+            if waiting >= MAX_QUEUED_TURNS:
+                raise ConflictError(f"{waiting} messages wait already. Remove some first.")
+            return _turn_create(session, text, kept)
+
+    turn = await with_files(session.id, files, write)
+    await _changed(session)
+    return turn
+
+
+def turn_set_status(
+    turn_id: int, source: TurnStatus, target: TurnStatus, **fields: object
+) -> bool:
+    """Move a turn on if it is still in `source`; False when someone else was first."""
+    assert target in TURN_TRANSITIONS[source]
+    rows = Turn.objects.filter(id=turn_id, status=source)
+    return bool(rows.update(status=target, **fields))
+
+
+async def turn_remove(*, session: Session, number: int) -> None:
+    """Take back a message that has not started. Raises: NotFoundError, ConflictError."""
+
+    @database_sync_to_async
+    def write() -> None:
+        with transaction.atomic():
+            turn = Turn.objects.filter(session=session, number=number).first()
+            if turn is None:
+                raise NotFoundError("There is no such message.")
+            if not turn_set_status(
+                turn.id, TurnStatus.QUEUED, TurnStatus.REMOVED, ended_at=timezone.now()
+            ):
+                raise ConflictError("The message has started already.")
+            uploads_forget(turn)
+            log.append_now(session.id, [TurnRemoved(turn=number)])
+
+    await write()
+    await _changed(session)
+
+
+async def turn_stop(*, session: Session) -> bool:
+    """Ask for the end of the running turn; False when none runs. Asking twice is asking once."""
+
+    @database_sync_to_async
+    def write() -> bool:
+        with transaction.atomic():
+            turn = Turn.objects.filter(session=session, status=TurnStatus.RUNNING).first()
+            if turn is None:
+                return False
+            asked = Turn.objects.filter(id=turn.id, stop_requested_at=None).update(
+                stop_requested_at=timezone.now()
+            )
+            if asked:
+                log.append_now(session.id, [TurnStopping(turn=turn.number)])
+        return True
+
+    is_stopping = await write()
+    await _changed(session)
+    return is_stopping
+
+
+async def session_rename(*, session: Session, title: str) -> None:
+    """Raises: InvalidInputError."""
+    if not title.strip():
+        raise InvalidInputError("A title needs at least one character.", param="title")
+    await Session.objects.filter(id=session.id).aupdate(title=title_from(title))
+    await _changed(session, supervisor=False)
+
+
+async def session_delete(*, session: Session) -> None:
+    """Hide the session at once; the supervisor then stops it and reclaims all it owns."""
+    now = timezone.now()
+    await Session.objects.filter(id=session.id, deletion_requested_at=None).aupdate(
+        deletion_requested_at=now
+    )
+    await Turn.objects.filter(
+        session=session, status=TurnStatus.RUNNING, stop_requested_at=None
+    ).aupdate(stop_requested_at=now)
+    await _changed(session)
