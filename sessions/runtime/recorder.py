@@ -4,20 +4,19 @@ import asyncio
 import contextlib
 import logging
 import time
-from dataclasses import replace
 
 from django.db.models import F
 
 from sessions.errors import LeaseLostError
 from sessions.events import bus, log
-from sessions.events.types import EventBody, MessageDelta, Output, StepEnded
+from sessions.events.types import EventBody, StepEnded
 from sessions.models import Session
 from sessions.runtime.lastline import LastLine
+from sessions.runtime.pending import PendingEvents
 
 logger = logging.getLogger(__name__)
 
 GATHER_S = 0.02
-MAX_PIECE_BYTES = 64 * 1024
 MAX_PENDING_BYTES = 1024 * 1024
 SUMMARY_EVERY_S = 1.0
 
@@ -32,9 +31,7 @@ class SessionRecorder:
     def __init__(self, session: Session, lease: str) -> None:
         self._session = session
         self._lease = lease
-        self._pending: list[EventBody] = []
-        self.pending_bytes = 0
-        """Bytes of output recorded and not stored yet."""
+        self._pending = PendingEvents()
         self._wake = asyncio.Event()
         self._stored = asyncio.Condition()
         self._recorded = 0
@@ -49,11 +46,11 @@ class SessionRecorder:
         """Raises: LeaseLostError, and what else kept earlier events from being stored."""
         async with self._stored:
             await self._stored.wait_for(
-                lambda: self._error is not None or self.pending_bytes < MAX_PENDING_BYTES
+                lambda: self._error is not None or self._pending.bytes < MAX_PENDING_BYTES
             )
         self._check()
         for body in bodies:
-            self._add(body)
+            self._pending.add(body)
             self._last_line.add(body)
         self._recorded += len(bodies)
         self._wake.set()
@@ -80,20 +77,6 @@ class SessionRecorder:
         if self._error is not None:
             raise self._error
 
-    def _add(self, body: EventBody) -> None:
-        last = self._pending[-1] if self._pending else None
-        self.pending_bytes += len(body.data)
-        if isinstance(body, Output) and isinstance(last, Output) and _continues(last, body):
-            self._pending[-1] = replace(last, content=last.content + body.content)
-        elif (
-            isinstance(body, MessageDelta)
-            and isinstance(last, MessageDelta)
-            and last.message_id == body.message_id
-        ):
-            self._pending[-1] = replace(last, text=last.text + body.text)
-        else:
-            self._pending.append(body)
-
     async def _write_all(self) -> None:
         while True:
             await self._woken_or_summary_due()
@@ -101,8 +84,8 @@ class SessionRecorder:
             await asyncio.sleep(max(0.0, self._written_at + GATHER_S - time.monotonic()))
             self._wake.clear()
             self._written_at = time.monotonic()
-            batch, self._pending = self._pending, []
-            target, size = self._recorded, self.pending_bytes
+            batch = self._pending.take()
+            target, size = self._recorded, self._pending.bytes
             try:
                 if batch:
                     await log.append(self._session.id, batch, lease=self._lease)
@@ -115,7 +98,7 @@ class SessionRecorder:
                 self._error = error
             async with self._stored:
                 self._stored_count = target
-                self.pending_bytes -= size
+                self._pending.forget(size)
                 self._stored.notify_all()
             if self._error is not None:
                 return
@@ -149,12 +132,3 @@ class SessionRecorder:
             await Session.objects.filter(id=self._session.id).aupdate(last_line=text)
         await bus.notify(bus.owner_topic(self._session.owner_id))
         await bus.notify(bus.STAFF_TOPIC)
-
-
-def _continues(last: Output, body: Output) -> bool:
-    return (
-        last.call_id == body.call_id
-        and last.stream == body.stream
-        and last.offset + len(last.content) == body.offset
-        and len(last.content) + len(body.content) <= MAX_PIECE_BYTES
-    )

@@ -23,6 +23,8 @@ PING_INTERVAL_S = 20.0
 SILENCE_S = 90.0
 """A guest that says nothing for so long, not even an answer to a ping, is given up."""
 _WRITE_BYTES = 256 * 1024
+FRAMES_PER_TURN = 256
+"""After so many frames others on the loop get their turn, however small the frames are."""
 _BACKLOG_BYTES = 1024 * 1024
 
 
@@ -160,10 +162,14 @@ class Connection:
 
     async def _read_all(self) -> None:
         loop = asyncio.get_running_loop()
+        frames = 0
         while data := await self._stream.read():
             self._heard_at = loop.time()
             for kind, ident, payload in self._decoder.feed(data):
                 self._receive(kind, ident, payload)
+                frames += 1
+                if frames % FRAMES_PER_TURN == 0:
+                    await asyncio.sleep(0)
         raise SandboxUnavailableError("The connection to the sandbox was lost.")
 
     def _receive(self, kind: int, ident: int, payload: bytes) -> None:

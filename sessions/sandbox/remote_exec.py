@@ -11,6 +11,7 @@ from typing_extensions import override
 from sessions.errors import BerthError, InvalidInputError, SandboxError, SandboxUnavailableError
 from sessions.events.types import Ending, Stream
 from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest
+from sessions.sandbox.chunk import Chunk
 from sessions.sandbox.connection import Connection, Route, error_of, json_object
 from sessions.sandbox.guest import wire
 
@@ -46,7 +47,7 @@ class RemoteExec(Exec, Route):
             wire.STDOUT: _Window(request.stdout_offset),
             wire.STDERR: _Window(request.stderr_offset),
         }
-        self._items: deque[ExecOutput | ExecEnded] = deque()
+        self._items: deque[Chunk | ExecEnded] = deque()
         self._is_over = False
         self._error: BerthError | None = None
         self._arrived = asyncio.Event()
@@ -91,14 +92,14 @@ class RemoteExec(Exec, Route):
             self._arrived.clear()
             await self._arrived.wait()
         item = self._items.popleft()
-        if isinstance(item, ExecOutput):
-            self._consumed(item)
-        return item
+        if isinstance(item, ExecEnded):
+            return item
+        self._consumed(item.stream, len(item))
+        return ExecOutput(_NAMES[item.stream], item.offset, item.data())
 
-    def _consumed(self, item: ExecOutput) -> None:
-        number = _NUMBERS[item.stream]
+    def _consumed(self, number: int, size: int) -> None:
         window = self._windows[number]
-        window.consumed += len(item.data)
+        window.consumed += size
         if self._is_over or window.limit - window.consumed > WINDOW_BYTES // 2:
             return
         window.limit = window.consumed + WINDOW_BYTES
@@ -142,7 +143,9 @@ class RemoteExec(Exec, Route):
         window.received += len(data)
         if window.received > window.limit:
             raise wire.WireError("output beyond its credit")
-        self._items.append(ExecOutput(_NAMES[stream], offset, data))
+        last = self._items[-1] if self._items else None
+        if not (isinstance(last, Chunk) and last.stream == stream and last.take(data)):
+            self._items.append(Chunk(stream, offset, data))
 
     def _parse_end(self, fields: dict[str, Any]) -> ExecEnded:
         sizes, log_path = fields["sizes"], fields["log_path"]

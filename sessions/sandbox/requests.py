@@ -17,13 +17,18 @@ from sessions.errors import (
     InvalidInputError,
     OutsideWorkspaceError,
     SandboxError,
+    SandboxUnavailableError,
     WrongEntryKindError,
 )
+from sessions.sandbox.chunk import Chunk
 from sessions.sandbox.connection import Connection, Route, broken, error_of, json_object
 from sessions.sandbox.guest import wire
 
 WINDOW_BYTES = 1024 * 1024
 _INPUT_BYTES = 64 * 1024
+QUIET_S = 120.0
+"""A request on which nothing moves for so long has failed. Deleting 100,000 files says nothing
+until it is done."""
 _ERRORS: dict[str, type[BerthError]] = {
     "entry_not_found": EntryNotFoundError,
     "entry_exists": EntryExistsError,
@@ -48,7 +53,7 @@ class Request(Route):
         if len(payload) > wire.MAX_PAYLOAD:
             raise InvalidInputError("The path is too long.", param="path")
         self._connection = connection
-        self._chunks: deque[bytes] = deque()
+        self._chunks: deque[Chunk] = deque()
         self._received = self._consumed = 0
         self._limit = WINDOW_BYTES
         self._sent = 0
@@ -104,7 +109,8 @@ class Request(Route):
         self._received += len(data)
         if self._received > self._limit:
             raise wire.WireError("data beyond its credit")
-        self._chunks.append(data)
+        if not (self._chunks and self._chunks[-1].take(data)):
+            self._chunks.append(Chunk(stream, offset, data))
 
     @override
     def lost(self) -> None:
@@ -124,12 +130,11 @@ class Request(Route):
             while self._chunks:
                 chunk = self._chunks.popleft()
                 self._grant(len(chunk))
-                yield chunk
+                yield chunk.data()
             if self._is_over:
                 self._raise_error()
                 return
-            self._moved.clear()
-            await self._moved.wait()
+            await self._wait_for_more()
 
     def _grant(self, size: int) -> None:
         self._consumed += size
@@ -142,10 +147,18 @@ class Request(Route):
     async def result(self) -> dict[str, Any]:
         """Raises: the error that the request ended with; wire.WireError never gets here."""
         while not self._is_over:
-            self._moved.clear()
-            await self._moved.wait()
+            await self._wait_for_more()
         self._raise_error()
         return self._result or {}
+
+    async def _wait_for_more(self) -> None:
+        """Raises: SandboxUnavailableError when nothing moves for too long."""
+        self._moved.clear()
+        try:
+            async with asyncio.timeout(QUIET_S):
+                await self._moved.wait()
+        except TimeoutError:
+            raise SandboxUnavailableError("The sandbox does not answer this request.") from None
 
     async def write(self, data: bytes) -> None:
         """Waits for credit. Returns early when the request is over: `result` says why."""
@@ -153,8 +166,7 @@ class Request(Route):
         while view and not self._is_over:
             room = min(self._input_limit - self._sent, _INPUT_BYTES)
             if room <= 0:
-                self._moved.clear()
-                await self._moved.wait()
+                await self._wait_for_more()
                 continue
             piece, view = view[:room], view[room:]
             head = wire.data_head(wire.INPUT, self._ident, wire.STDIN, self._sent, len(piece))

@@ -6,7 +6,8 @@ from sessions.errors import LeaseLostError
 from sessions.events import log
 from sessions.events.types import MessageDelta, Notice, Output, StepEnded
 from sessions.models import Session
-from sessions.runtime.recorder import MAX_PENDING_BYTES, MAX_PIECE_BYTES, SessionRecorder
+from sessions.runtime.pending import MAX_PIECE_BYTES, PendingEvents
+from sessions.runtime.recorder import MAX_PENDING_BYTES, SessionRecorder
 
 LEASE = "host:1:abc"
 
@@ -74,10 +75,10 @@ async def test_what_is_not_stored_yet_is_bounded(held: Session) -> None:
     most = 0
     for i in range(40):
         await recorder.record(Output("c", "stdout", i * len(piece), piece))
-        most = max(most, recorder.pending_bytes)
+        most = max(most, recorder._pending.bytes)
     await recorder.aclose()
     assert most <= MAX_PENDING_BYTES + len(piece)
-    assert recorder.pending_bytes == 0
+    assert recorder._pending.bytes == 0
 
 
 async def test_losing_the_lease_is_told_to_the_writer(held: Session) -> None:
@@ -114,3 +115,38 @@ async def test_the_last_line_is_shown_though_nothing_follows_it(held: Session) -
                 await asyncio.sleep(0.05)
     finally:
         await recorder.aclose()
+
+
+def test_output_byte_by_byte_is_joined_when_it_is_taken() -> None:
+    pending = PendingEvents()
+    data = bytes(range(256)) * 1024
+    for i in range(len(data)):
+        pending.add(Output("c", "stdout", i, data[i : i + 1]))
+    taken = pending.take()
+    assert [len(body.data) for body in taken] == [MAX_PIECE_BYTES] * 4
+    assert b"".join(body.data for body in taken) == data
+    assert pending.bytes == len(data)
+    pending.forget(len(data))
+    assert (pending.bytes, pending.take()) == (0, [])
+
+
+def test_words_and_output_keep_their_order() -> None:
+    pending = PendingEvents()
+    bodies = (
+        Output("c", "stdout", 0, b"a"),
+        MessageDelta("m", "text", "x"),
+        MessageDelta("m", "text", "y"),
+        MessageDelta("n", "text", "z"),
+        Output("c", "stdout", 1, b"b"),
+        Output("c", "stdout", 2, b"c"),
+        Output("d", "stdout", 3, b"d"),
+    )
+    for body in bodies:
+        pending.add(body)
+    assert pending.take() == [
+        Output("c", "stdout", 0, b"a"),
+        MessageDelta("m", "text", "xy"),
+        MessageDelta("n", "text", "z"),
+        Output("c", "stdout", 1, b"bc"),
+        Output("d", "stdout", 3, b"d"),
+    ]

@@ -22,6 +22,10 @@ class HostileStream(DuplexStream):
     def put(self, data: bytes) -> None:
         self._incoming.put_nowait(data)
 
+    @property
+    def is_read(self) -> bool:
+        return self._incoming.empty()
+
     def hang_up(self) -> None:
         self._incoming.put_nowait(b"")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -170,6 +171,61 @@ async def test_a_flood_is_cut_off_at_its_credit():
     with pytest.raises(ProtocolError):
         await everything(execution)
     assert stream.read_bytes < 20 << 20
+    await channel.close()
+
+
+async def test_output_in_crumbs_is_kept_in_little_memory():
+    stream, channel = await connected()
+    execution = await channel.exec(REQUEST)
+    data = bytes(range(256)) * 2048
+    tracemalloc.start()
+    for start in range(0, len(data), 4096):
+        crumbs = [output(1, 1, start + n, data[start + n : start + n + 1]) for n in range(4096)]
+        stream.put(b"".join(crumbs))
+        await read_by_host(stream)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 4 * len(data)
+    stream.put(ended(1, sizes={"1": len(data), "2": 0}))
+    items = await everything(execution)
+    assert b"".join(item.data for item in items if isinstance(item, ExecOutput)) == data
+    assert len(items) < 20
+    await channel.close()
+
+
+async def read_by_host(stream: HostileStream) -> None:
+    while not stream.is_read:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    for _ in range(64):  # the last piece is taken apart in turns
+        await asyncio.sleep(0)
+
+
+async def test_crumbs_leave_turns_to_others():
+    stream, channel = await connected()
+    execution = await channel.exec(REQUEST)
+    turns = 0
+    crumbs = b"".join(output(1, 1, n, b"x") for n in range(64 * 1024))
+    stream.put(crumbs + ended(1, sizes={"1": 64 * 1024, "2": 0}))
+    reading = asyncio.create_task(everything(execution))
+    while not reading.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 200
+    await channel.close()
+
+
+async def test_a_request_without_an_answer_ends(monkeypatch):
+    monkeypatch.setattr("sessions.sandbox.requests.QUIET_S", 0.05)
+    stream, channel = await connected()
+    with pytest.raises(SandboxUnavailableError, match="does not answer"):
+        await channel.stat("x")
+    with pytest.raises(SandboxUnavailableError, match="does not answer"):
+        await channel.write_file("x", b"data")
+    with pytest.raises(SandboxUnavailableError, match="does not answer"):
+        await channel.list_dir("")
+    await asyncio.sleep(0)
+    assert bytes(stream.written).count(wire.frame(wire.CANCEL, 1)) == 1
+    assert channel.is_open
     await channel.close()
 
 
