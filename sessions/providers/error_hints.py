@@ -21,6 +21,11 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"ImportError: cannot import name '([^']{1,100})'"),
         "{0} must be defined in the file it is imported from.",
     ),
+    (
+        re.compile(r"ValueError: (?:invalid literal|could not convert)[^\n]*?'([^'\n]{0,100})'"),
+        "'{0}' is no number. If it is a header line, skip that line: for a csv.reader, call "
+        "next(reader) before the loop.",
+    ),
     (re.compile(r"EOFError"), "There is no keyboard: do not use input()."),
     (
         re.compile(r"AssertionError"),
@@ -32,7 +37,7 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
         "The JSON file is empty or broken. Let the program start with empty data then.",
     ),
     (
-        re.compile(r"IndexError: list index out of range|usage:", re.IGNORECASE),
+        re.compile(r"IndexError: list index out of range"),
         "If the program takes arguments, give them when you run it.",
     ),
     (
@@ -42,6 +47,10 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
+_USAGE = re.compile(r"^usage:", re.IGNORECASE | re.MULTILINE)
+_USAGE_HINT = "Give the program its arguments when you run it."
+
+
 def hint_for(errors: str) -> str:
     """One sentence about the last known error in `errors`, empty when none is known."""
     found = [
@@ -49,4 +58,6 @@ def hint_for(errors: str) -> str:
         for pattern, hint in _HINTS
         for match in pattern.finditer(errors)
     ]
-    return max(found)[1] if found else ""
+    if found:
+        return max(found)[1]
+    return _USAGE_HINT if _USAGE.search(errors) else ""

@@ -31,6 +31,7 @@ from sessions.providers.markdown_messages import fresh_messages, markdown_messag
 from sessions.providers.markdown_prompt import BLOCK_WANTED, SHORTER, has_succeeded
 from sessions.providers.openai_chat import OpenAIChat
 from sessions.providers.outstanding import outstanding_files
+from sessions.providers.reply_opening import FREE, Opening, opening
 from sessions.providers.script import since_user
 
 MAX_REPLY_TOKENS = 2048
@@ -59,7 +60,9 @@ class LocalProvider:
         endpoint = await self.local_model.wait_ready()
         room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
         messages = markdown_messages(request.items, max_tokens=room)
-        async with aclosing(self._ask(endpoint, messages, SAMPLING, request.items)) as deltas:
+        async with aclosing(
+            self._ask(endpoint, messages, SAMPLING, request.items, opening(request.items))
+        ) as deltas:
             whole: list[Delta] = []
             async for delta in deltas:
                 if isinstance(delta, ItemDone | Finished):
@@ -84,11 +87,15 @@ class LocalProvider:
         messages: Sequence[Message],
         sampling: Mapping[str, Any],
         items: Sequence[Item],
+        begun: Opening = FREE,
     ) -> AsyncGenerator[Delta, None]:
-        chat = OpenAIChat(endpoint, "local", self.retry, extra_body=sampling)
-        cut = BlockCut()
+        """`begun` are the first words of the reply, which the model continues."""
+        chat = OpenAIChat(endpoint, "local", self.retry, extra_body={**sampling, **begun.sampling})
+        cut = _begin(begun)
+        if cut.text:
+            yield TextDelta(cut.text)
         deltas = chat.stream_messages(
-            messages, is_enough=lambda: cut.is_complete or cut.has_run_away
+            [*messages, *begun.messages()], is_enough=lambda: cut.is_complete or cut.has_run_away
         )
         finished = Finished()
         async with aclosing(deltas):
@@ -98,14 +105,14 @@ class LocalProvider:
                         if piece := cut.feed(text):
                             yield TextDelta(piece)
                     case Retrying():
-                        cut = BlockCut()
+                        cut = _begin(begun)
                         yield delta
+                        if cut.text:
+                            yield TextDelta(cut.text)
                     case Finished():
                         finished = delta
         if cut.has_run_away:
             finished = replace(finished, stop_reason="length")
-        if piece := cut.finish(was_cut_off=finished.stop_reason == "length"):
-            yield TextDelta(piece)
         for ending in _ending(cut, finished, items):
             yield ending
 
@@ -137,8 +144,17 @@ def _with(messages: Sequence[Message], told: str) -> list[Message]:
     return [*earlier, {**last, "content": f"{last['content']}\n{told}"}]
 
 
+def _begin(begun: Opening) -> BlockCut:
+    cut = BlockCut()
+    cut.feed(begun.text)
+    return cut
+
+
 def _ending(cut: BlockCut, finished: Finished, items: Sequence[Item]) -> list[Delta]:
-    deltas: list[Delta] = [ItemDone(AssistantMessage(cut.text))] if cut.text.strip() else []
+    piece = cut.finish(was_cut_off=finished.stop_reason == "length")
+    deltas: list[Delta] = [TextDelta(piece)] if piece else []
+    if cut.text.strip():
+        deltas.append(ItemDone(AssistantMessage(cut.text)))
     call = tool_call(cut.block, f"call_{uuid.uuid4().hex[:24]}") if cut.block else None
     if call is None:
         return [*deltas, finished]

@@ -13,14 +13,14 @@ from sessions.providers.chat_messages import Message
 from sessions.providers.conversation import with_paired_calls
 from sessions.providers.fences import Block, split
 from sessions.providers.markdown_prompt import (
-    INSTRUCTIONS,
     already_made,
     fresh_start,
     has_succeeded,
+    instructions,
     result_message,
     still_to_make,
 )
-from sessions.providers.outstanding import outstanding_files
+from sessions.providers.outstanding import MAX_TASK_CHARS, outstanding_files
 from sessions.providers.script import since_user
 
 CHARS_PER_TOKEN = 3.0
@@ -31,8 +31,10 @@ _LEFT_OUT = "[Earlier steps are left out here.]"
 def markdown_messages(items: Sequence[Item], *, max_tokens: int) -> list[Message]:
     """System text, then the conversation cut to `max_tokens`: the oldest steps go first, the
     person's latest message never."""
-    conversation = _fitting(_messages(items), max_tokens)
-    return [{"role": "system", "content": INSTRUCTIONS}, *conversation]
+    task, _ = since_user(items)
+    told = instructions(task[:MAX_TASK_CHARS])
+    conversation = _fitting(_messages(items), int(max_tokens * CHARS_PER_TOKEN) - len(told))
+    return [{"role": "system", "content": told}, *conversation]
 
 
 def fresh_messages(items: Sequence[Item]) -> list[Message]:
@@ -53,7 +55,10 @@ def fresh_messages(items: Sequence[Item]) -> list[Message]:
         told = f"{task}\n\n{already_made(list(paths))}{still_to_make(missing)}"
     elif results:
         told = fresh_start(task, result_message(results[-1]))
-    return [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": told}]
+    return [
+        {"role": "system", "content": instructions(task[:MAX_TASK_CHARS])},
+        {"role": "user", "content": told},
+    ]
 
 
 def _messages(items: Sequence[Item]) -> list[Message]:
@@ -91,12 +96,11 @@ def _as_block(call: ToolCall) -> str:
     return "```bash\n{}\n```".format("\n".join(str(line) for line in lines))
 
 
-def _fitting(messages: Sequence[Message], max_tokens: int) -> list[Message]:
-    """The person's latest message, what came after it and then what came before, as far as it
-    fits, newest first; in their order."""
+def _fitting(messages: Sequence[Message], budget: int) -> list[Message]:
+    """The person's latest message, what came after it and then what came before, as far as
+    `budget` characters reach, newest first; in their order."""
     if not messages:
         return []
-    budget = int(max_tokens * CHARS_PER_TOKEN) - len(INSTRUCTIONS)
     latest = max((i for i, m in enumerate(messages) if m.get("is_person")), default=0)
     kept = [latest]
     budget -= len(messages[latest]["content"])

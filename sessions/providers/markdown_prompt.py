@@ -3,6 +3,7 @@
 Tuned with real runs on tests/evaluation/tuning_tasks.py, never on the evaluation's own tasks.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -29,21 +30,34 @@ ls -l
 Rules:
 - One code block per reply, then stop. Never write the output yourself.
 - One file per block. A task that needs several files takes several replies.
-- A block named after a text or data file holds that file's content, not a program.
-- Never work out a result yourself: a python program reads the data, computes and writes it.
 - Write complete programs. Use only the Python standard library. There is no network and no \
 keyboard: never use input().
-- When asked to test, put the tests into the same file below the code, as assert statements, and \
-print a line when they pass. Where the task names a file for the tests, write that file after the \
-code is saved, and import what it tests.
-- A file in a folder is named with its folder: `# site/page.html`.
-- A program for the command line reads sys.argv. A file it keeps its data in does not exist at \
-first: start with empty data then.
-- When the task names a file that the program writes, the program must open that file and write it.
 - When the output shows an error, write the whole corrected file again under the same name.
 - When the output shows that everything the task asks for is done, answer with one or two \
 sentences and no code block.
 """
+
+_RULES = (
+    (
+        r"\btest",
+        "Put the tests into the same file, below the code: two or three assert statements with "
+        "tiny inputs, at most three elements each, then print that they passed. Where the task "
+        "names a file for the tests, write that file after the code is saved, and import what it "
+        "tests.",
+    ),
+    (
+        r"\w\.(?:txt|csv|tsv|json|db|sqlite)\b",
+        "A file of data is made by a program: it works the content out, opens the file and writes "
+        "it. Never write the data by hand. Then print what was written.",
+    ),
+    (
+        r"\bargument|command line|\bpython3? \w+\.py\b",
+        "A program for the command line reads sys.argv. A file it keeps its data in does not exist "
+        "at first: start with empty data then.",
+    ),
+    (r"\bfolder|\bdirectory|\w/\w", "A file in a folder is named with it: `# site/page.html`."),
+)
+"""Said only where the task gives cause: a small model applies each rule it is told."""
 
 SHORTER = "Keep it short: one small program, no long lists or lines."
 BLOCK_WANTED = (
@@ -54,12 +68,17 @@ MAX_OUTPUT_CHARS = 2400
 """Of each stream of each command: the context is small."""
 
 
+def instructions(task: str) -> str:
+    rules = [rule for cause, rule in _RULES if re.search(cause, task, re.IGNORECASE)]
+    return INSTRUCTIONS + "".join(f"- {rule}\n" for rule in rules)
+
+
 def result_message(item: ToolResultItem, missing: Sequence[str] = ()) -> str:
     """What the model is told about the block it wrote. `missing` are files still to be made."""
     if not item.commands:
         return f"The block was not run: {item.text}\nWrite a corrected block."
     told = "\n".join(_told(result) for result in item.commands)
-    if _only_compiled(item):
+    if is_only_compiled(item):
         name = item.commands[0].command.rpartition(" ")[2]
         return (
             f"{name} is saved; it takes arguments, so it was not run yet. Do not change it now. "
@@ -102,7 +121,7 @@ def fresh_start(task: str, result: str) -> str:
     return f"{task}\n\nAn earlier try failed:\n{result}\n\nWrite a new block that works."
 
 
-def _only_compiled(item: ToolResultItem) -> bool:
+def is_only_compiled(item: ToolResultItem) -> bool:
     last_lines = [result.command.splitlines()[-1] for result in item.commands if result.command]
     return all(_succeeded(result) for result in item.commands) and any(
         line.startswith(COMPILE) for line in last_lines

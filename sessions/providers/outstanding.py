@@ -20,9 +20,13 @@ MAX_TASK_CHARS = 20_000
 def outstanding_files(items: Sequence[Item]) -> list[str]:
     """In the order in which the person's latest message names them."""
     task, since = since_user(items)
-    named = dict.fromkeys(_FILE.findall(task.partition(_UPLOADED)[0][:MAX_TASK_CHARS]))
     made = "\n".join(_made_by(item) for item in since if isinstance(item, ToolCall))
-    return [name for name in named if PurePosixPath(name).name not in made]
+    return [name for name in named_files(task) if PurePosixPath(name).name not in made]
+
+
+def named_files(task: str) -> list[str]:
+    """Each once, in the order in which the task names them."""
+    return list(dict.fromkeys(_FILE.findall(task.partition(_UPLOADED)[0][:MAX_TASK_CHARS])))
 
 
 def _made_by(call: ToolCall) -> str:

@@ -147,13 +147,39 @@ async def test_giving_up_on_a_failure_is_questioned_once() -> None:
 
 
 async def test_stopping_before_a_named_file_is_made_is_questioned_once() -> None:
-    task = UserMessage("Make a.txt and b.txt.")
-    async with wire_server(answer("Done."), answer("```bash\ntouch b.txt\n```\n")) as wire:
-        deltas = await ask(provider(wire), asked(task, *tried("touch a.txt", 0)))
-    assert "b.txt" in retries(deltas)[0].reason
-    assert "a.txt" not in retries(deltas)[0].reason
+    task = UserMessage("Make a.html and b.html.")
+    async with wire_server(answer("Done."), answer("```bash\ntouch b.html\n```\n")) as wire:
+        deltas = await ask(provider(wire), asked(task, *tried("touch a.html", 0)))
+    assert "b.html" in retries(deltas)[0].reason
+    assert "a.html" not in retries(deltas)[0].reason
     (call,) = [item for item in items(deltas) if isinstance(item, ToolCall)]
-    assert call.arguments == {"commands": ["touch b.txt"]}
+    assert call.arguments == {"commands": ["touch b.html"]}
+
+
+async def test_a_reply_is_begun_for_the_model_and_shown_whole() -> None:
+    async with wire_server(answer("print(40 + 2)\n```\nIt prints 42.")) as wire:
+        deltas = await ask(provider(wire), asked(UserMessage("Write total.py")))
+    begun = {"role": "assistant", "content": "```python\n# total.py\n"}
+    assert wire.requests[0].body["messages"][-1] == begun
+    block = "```python\n# total.py\nprint(40 + 2)\n```\n"
+    assert text(deltas) == block
+    said, call = items(deltas)
+    assert said == AssistantMessage(block)
+    assert isinstance(call, ToolCall)
+    assert call.arguments == {
+        "path": "total.py",
+        "content": "# total.py\nprint(40 + 2)\n",
+        "command": "python3 total.py",
+    }
+
+
+async def test_a_finished_task_is_closed_in_words() -> None:
+    conversation = (UserMessage("Make a.txt."), *tried("echo 1 > a.txt", 0))
+    async with wire_server(answer(" I wrote it.")) as wire:
+        deltas = await ask(provider(wire), asked(*conversation))
+    assert wire.requests[0].body["stop"] == ["```"]
+    assert items(deltas) == [AssistantMessage("Done. I wrote it.")]
+    assert finished(deltas).stop_reason == "end"
 
 
 async def test_a_new_message_may_ask_for_the_same_again() -> None:

@@ -1,0 +1,112 @@
+"""The first words of a reply, where it is clear what kind of reply it must be.
+
+A small model that continues "```python, # name.py" writes that program; one that begins by itself
+often writes the file's content by hand, or about the file. When all is made, one that begins by
+itself goes on to make what nobody asked for.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage
+from sessions.providers.chat_messages import Message
+from sessions.providers.markdown_prompt import has_succeeded, is_only_compiled
+from sessions.providers.outstanding import named_files, outstanding_files
+from sessions.providers.script import since_user
+
+MAX_FORCED_TRIES = 4
+"""After so many failures of a turn the model may say that it gives up."""
+
+_DATA = {".txt", ".csv", ".tsv", ".json", ".db", ".sqlite", ".svg", ".xml", ".md"}
+_WRITE = re.compile(
+    r"\b(?:write|create|make|build|implement|generate|code|calculate|compute)\b", re.IGNORECASE
+)
+_PYTHON = re.compile(r"\bpython\b", re.IGNORECASE)
+_BLAMED = re.compile(r'^  File "/workspace/([\w./-]{1,100}\.py)", line \d', re.MULTILINE)
+"""The person's own files in a traceback, the innermost last."""
+_FAILED = re.compile(r"\b(?:fail(?:ed|ure)?s?|error|traceback)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    text: str = ""
+    is_closing: bool = False
+    """Whether the reply is to have no block."""
+
+    def messages(self) -> list[Message]:
+        """What follows the conversation: the start of a message, which the endpoint continues."""
+        return [{"role": "assistant", "content": self.text}] if self.text else []
+
+    @property
+    def sampling(self) -> dict[str, list[str]]:
+        """What this asks of the endpoint."""
+        return {"stop": ["```"]} if self.is_closing else {}
+
+
+FREE = Opening()
+_BASH = Opening("```bash\n")
+_DONE = Opening("Done.", is_closing=True)
+
+
+def opening(items: Sequence[Item]) -> Opening:
+    """What the reply to the conversation begins with."""
+    task, since = since_user(items)
+    last = items[-1] if items else None
+    if isinstance(last, UserMessage):
+        return _for_task(task)
+    if not isinstance(last, ToolResultItem):
+        return FREE
+    if not has_succeeded(last):
+        return _for_failure(since, last)
+    if is_only_compiled(last):
+        return _BASH
+    if missing := outstanding_files(items):
+        return _for_missing(missing)
+    is_clear = _for_task(task) is not FREE or bool(named_files(task))
+    return _DONE if is_clear and not _speaks_of_failure(last) else FREE
+
+
+def _for_task(task: str) -> Opening:
+    if not _WRITE.search(task):
+        return FREE
+    names = named_files(task)
+    programs = [name for name in names if name.endswith(".py")]
+    if programs:
+        return _program(programs[0])
+    if names and all(PurePosixPath(name).suffix in _DATA for name in names):
+        return _program("main.py")
+    # No space at the end: the model's words begin with theirs.
+    return Opening("```python\n#") if not names and _PYTHON.search(task) else FREE
+
+
+def _for_failure(since: Sequence[Item], last: ToolResultItem) -> Opening:
+    failures = [
+        item for item in since if isinstance(item, ToolResultItem) and not has_succeeded(item)
+    ]
+    calls = [item for item in since if isinstance(item, ToolCall)]
+    if len(failures) > MAX_FORCED_TRIES or not calls:
+        return FREE
+    if calls[-1].name == "run_file":
+        path = str(calls[-1].arguments.get("path", ""))
+    else:
+        blamed = _BLAMED.findall("\n".join(result.stderr for result in last.commands))
+        path = blamed[-1] if blamed else ""
+    return _program(path) if path.endswith(".py") else FREE
+
+
+def _for_missing(missing: Sequence[str]) -> Opening:
+    path = PurePosixPath(missing[0])
+    if path.suffix == ".py":
+        return _program(str(path))
+    return _program(f"make_{path.stem}.py") if path.suffix in _DATA else FREE
+
+
+def _program(name: str) -> Opening:
+    return Opening(f"```python\n# {name}\n")
+
+
+def _speaks_of_failure(item: ToolResultItem) -> bool:
+    """Of a program that ended with 0 all the same."""
+    return any(_FAILED.search(f"{result.stdout}\n{result.stderr}") for result in item.commands)

@@ -1,0 +1,102 @@
+"""What a small model's reply begins with, told from the conversation."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from sessions.providers.base import CommandResult, Item, ToolCall, ToolResultItem, UserMessage
+from sessions.providers.reply_opening import MAX_FORCED_TRIES, opening
+
+
+def ran(
+    path: str, *, code: int = 0, stdout: str = "", content: str = "", command: str = ""
+) -> Sequence[Item]:
+    command = command or f"python3 {path}"
+    result = CommandResult(command, stdout, "", {"kind": "exit", "exit_code": code})
+    arguments = {"path": path, "content": content, "command": command}
+    return ToolCall(path, "run_file", arguments), ToolResultItem(path, "run_file", [result])
+
+
+def told(command: str, *, code: int = 0, stderr: str = "") -> Sequence[Item]:
+    result = CommandResult(command, "", stderr, {"kind": "exit", "exit_code": code})
+    call = ToolCall("sh", "shell", {"commands": [command]})
+    return call, ToolResultItem("sh", "shell", [result])
+
+
+@pytest.mark.parametrize(
+    ("task", "text"),
+    [
+        ("Write and test a quick sort in Python", "```python\n#"),
+        ("Write quick.py with a quick sort", "```python\n# quick.py\n"),
+        ("Create out.csv and write its sum to sum.txt.", "```python\n# main.py\n"),
+        ("Make a page in index.html with style.css", ""),
+        ("Write a haiku", ""),
+        ("What does quick.py do?", ""),
+        ("hello", ""),
+        ("", ""),
+    ],
+)
+def test_a_task_tells_how_its_first_reply_begins(task: str, text: str) -> None:
+    assert opening([UserMessage(task)]).text == text
+
+
+def test_a_file_that_failed_is_written_anew() -> None:
+    failed = opening([UserMessage("Write a.py"), *ran("a.py", code=1)])
+    assert failed.text == "```python\n# a.py\n"
+
+
+def test_a_command_that_failed_in_a_file_leads_to_that_file() -> None:
+    trace = (
+        "Traceback (most recent call last):\n"
+        '  File "/workspace/a.py", line 3, in <module>\n'
+        '  File "/workspace/b/c.py", line 9, in f\n'
+        '  File "/usr/lib/python3.11/json/decoder.py", line 355, in raw_decode\n'
+    )
+    task = UserMessage("Write a.py")
+    failed = opening([task, *ran("a.py"), *told("python3 a.py", code=1, stderr=trace)])
+    assert failed.text == "```python\n# b/c.py\n"
+    elsewhere = opening([task, *told("python3 a.py", code=1, stderr=trace.replace("work", "x"))])
+    assert elsewhere.text == ""
+
+
+def test_it_is_not_forced_on_for_ever() -> None:
+    failures = [item for _ in range(MAX_FORCED_TRIES + 1) for item in ran("a.py", code=1)]
+    assert opening([UserMessage("Write a.py"), *failures]).text == ""
+
+
+def test_a_program_that_takes_arguments_is_tried_in_a_shell() -> None:
+    compiled = ran("a.py", command="python3 -m py_compile a.py")
+    assert opening([UserMessage("Write a.py"), *compiled]).text == "```bash\n"
+
+
+@pytest.mark.parametrize(
+    ("missing", "text"),
+    [
+        ("b.py", "```python\n# b.py\n"),
+        ("b.txt", "```python\n# make_b.py\n"),
+        ("b.html", ""),
+    ],
+)
+def test_what_is_missing_is_made_next(missing: str, text: str) -> None:
+    made = opening([UserMessage(f"Write a.py and {missing}"), *ran("a.py")])
+    assert (made.text, made.is_closing) == (text, False)
+
+
+def test_when_all_is_made_the_turn_is_closed() -> None:
+    assert opening([UserMessage("Write a.py"), *ran("a.py")]).is_closing
+    by_name = opening([UserMessage("Write a quick sort in Python"), *ran("any.py")])
+    assert by_name.is_closing
+
+
+def test_a_program_that_speaks_of_failure_is_not_done() -> None:
+    failed = ran("a.py", stdout="Test failed: expected 3")
+    assert not opening([UserMessage("Write a.py"), *failed]).is_closing
+
+
+def test_an_open_task_is_not_closed_for_the_model() -> None:
+    assert not opening([UserMessage("Look around"), *told("ls")]).is_closing
+
+
+def test_only_the_latest_message_counts() -> None:
+    conversation = [UserMessage("Write a.py"), *ran("a.py"), UserMessage("What did you do?")]
+    assert opening(conversation).text == ""
