@@ -123,12 +123,37 @@ def _files(block: Block, first_name: str) -> list[tuple[str, str]]:
         if name is not None and name != files[-1][0] and index > 1:
             files.append((name, []))
         files[-1][1].append(line)
+    if len(files) == 2 and _is_one_program(*("\n".join(lines) for _, lines in files)):
+        files[0][1].extend(files.pop()[1])
     return [
         (name, "".join(f"{line}\n" for line in _without_name(name, lines)))
         for name, lines in files
         # A name with nothing below it is a remark.
         if name == first_name or any(line.strip() for line in lines[1:])
     ]
+
+
+def _is_one_program(first: str, second: str) -> bool:
+    """Whether the second part uses what the first defines and does not import it."""
+    try:
+        defining, using = ast.parse(first), ast.parse(second)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    defined = {
+        statement.name
+        for statement in defining.body
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    }
+    used, own = set(), set()
+    for node in ast.walk(using):
+        match node:
+            case ast.Name(id=name, ctx=ast.Load()):
+                used.add(name)
+            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                own.add(name)
+            case ast.alias(name=name, asname=alias):
+                own.add(alias or name)
+    return bool(defined & used - own)
 
 
 def _without_name(name: str, lines: list[str]) -> list[str]:

@@ -175,3 +175,34 @@ def test_a_heredoc_cannot_be_ended_by_the_content(tmp_path: Path) -> None:
     (command,) = commands("", content)
     subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
+
+
+TESTS_BELOW = """\
+# search.py
+def search(values, value):
+    return values.index(value)
+
+# test_search.py
+import unittest
+
+class TestSearch(unittest.TestCase):
+    def test_it(self):
+        self.assertEqual(search([4, 5], 5), 1)
+
+unittest.main()
+"""
+
+
+def test_tests_that_import_nothing_belong_to_the_program_above() -> None:
+    found = arguments("python", TESTS_BELOW)
+    assert (found["path"], found["content"]) == ("search.py", TESTS_BELOW)
+
+
+def test_tests_that_import_the_program_are_a_file_of_their_own() -> None:
+    content = TESTS_BELOW.replace("import unittest", "import unittest\nfrom search import search")
+    assert commands("python", content)[0].endswith("python3 test_search.py")
+
+
+def test_a_program_that_stands_alone_is_a_file_of_its_own() -> None:
+    content = "# a.py\ndef f():\n    return 1\n\n# b.py\nf = 2\nprint(f)\n"
+    assert commands("python", content)[0].endswith("python3 b.py")
