@@ -123,8 +123,8 @@ def _files(block: Block, first_name: str) -> list[tuple[str, str]]:
         if name is not None and name != files[-1][0] and index > 1:
             files.append((name, []))
         files[-1][1].append(line)
-    if len(files) == 2 and _is_one_program(*("\n".join(lines) for _, lines in files)):
-        files[0][1].extend(files.pop()[1])
+    if len(files) == 2:
+        files[1][1][1:1] = _forgotten_import(files[0][0], *("\n".join(f[1]) for f in files))
     return [
         (name, "".join(f"{line}\n" for line in _without_name(name, lines)))
         for name, lines in files
@@ -133,12 +133,16 @@ def _files(block: Block, first_name: str) -> list[tuple[str, str]]:
     ]
 
 
-def _is_one_program(first: str, second: str) -> bool:
-    """Whether the second part uses what the first defines and does not import it."""
+def _forgotten_import(name: str, first: str, second: str) -> list[str]:
+    """The line that lets the second part use what it uses of the first, `name`, as if both were one
+    file. Empty when it needs none."""
+    module = PurePosixPath(name).stem
+    if name != f"{module}.py" or not module.isidentifier() or "__future__" in second:
+        return []
     try:
         defining, using = ast.parse(first), ast.parse(second)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+        return []
     defined = {
         statement.name
         for statement in defining.body
@@ -153,7 +157,8 @@ def _is_one_program(first: str, second: str) -> bool:
                 own.add(name)
             case ast.alias(name=name, asname=alias):
                 own.add(alias or name)
-    return bool(defined & used - own)
+    missing = sorted(defined & used - own)
+    return [f"from {module} import {', '.join(missing)}"] if missing else []
 
 
 def _without_name(name: str, lines: list[str]) -> list[str]:

@@ -193,16 +193,30 @@ unittest.main()
 """
 
 
-def test_tests_that_import_nothing_belong_to_the_program_above() -> None:
-    found = arguments("python", TESTS_BELOW)
-    assert (found["path"], found["content"]) == ("search.py", TESTS_BELOW)
+def test_the_import_that_tests_forgot_is_added(tmp_path: Path) -> None:
+    (command,) = commands("python", TESTS_BELOW)
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    tests = (tmp_path / "test_search.py").read_text()
+    assert tests.splitlines()[:3] == [
+        "# test_search.py",
+        "from search import search",
+        "import unittest",
+    ]
 
 
-def test_tests_that_import_the_program_are_a_file_of_their_own() -> None:
-    content = TESTS_BELOW.replace("import unittest", "import unittest\nfrom search import search")
-    assert commands("python", content)[0].endswith("python3 test_search.py")
-
-
-def test_a_program_that_stands_alone_is_a_file_of_its_own() -> None:
-    content = "# a.py\ndef f():\n    return 1\n\n# b.py\nf = 2\nprint(f)\n"
-    assert commands("python", content)[0].endswith("python3 b.py")
+@pytest.mark.parametrize(
+    "content",
+    [
+        TESTS_BELOW.replace("import unittest", "import unittest\nfrom search import search"),
+        "# a.py\ndef f():\n    return 1\n\n# b.py\nf = 2\nprint(f)\n",
+        "# lib/a.py\ndef f():\n    return 1\n\n# b.py\nprint(f())\n",
+        "# a.py\ndef f(:\n\n# b.py\nprint(f())\n",
+        "# a.js\nfunction f() {}\n\n# b.js\nf()\n",
+    ],
+)
+def test_no_import_is_added_where_none_was_forgotten(content: str) -> None:
+    (command,) = commands("python", content)
+    assert command.count(" import ") == content.count(" import ")
