@@ -1,7 +1,9 @@
 """What a well-known error of a program means, in words a small model can act on."""
 
 import re
+import sys
 
+_MODULES = frozenset(name for name in sys.stdlib_module_names if name[0] != "_")
 _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(r"FileNotFoundError: .*'([^']{1,100})'"),
@@ -14,7 +16,11 @@ _HINTS: tuple[tuple[re.Pattern[str], str], ...] = (
         "file first.",
     ),
     (
-        re.compile(r"NameError: name '([^']{1,100})' is not defined"),
+        re.compile(rf"NameError: name '({'|'.join(sorted(_MODULES))})' is not defined"),
+        "{0} is a module: add `import {0}` at the top, and keep all other imports.",
+    ),
+    (
+        re.compile(rf"NameError: name '(?!(?:{'|'.join(sorted(_MODULES))})')([^']{{1,100}})' is"),
         "{0} must be defined or imported in the same file before it is used.",
     ),
     (

@@ -52,8 +52,17 @@ _RULES = (
     ),
     (
         r"\bargument|command line|\bpython3? \w+\.py\b",
-        "A program for the command line reads sys.argv. A file it keeps its data in does not exist "
-        "at first: start with empty data then.",
+        "A program for the command line begins with `import sys` and reads sys.argv.",
+    ),
+    (
+        r"`python3? \w+\.py [a-z]+",
+        "It takes its commands apart so: `command, *rest = sys.argv[1:]`, then each command uses "
+        "what it needs of `rest`; some need nothing.",
+    ),
+    (
+        r"\w\.json\b",
+        "A JSON file does not exist at first. Begin with `import json, os, sys` and read it so: "
+        "`data = json.load(open(name)) if os.path.exists(name) else {}`, or with [] for a list.",
     ),
     (r"\bfolder|\bdirectory|\w/\w", "A file in a folder is named with it: `# site/page.html`."),
 )
@@ -82,7 +91,7 @@ def result_message(item: ToolResultItem, missing: Sequence[str] = ()) -> str:
         name = item.commands[0].command.rpartition(" ")[2]
         return (
             f"{name} is saved; it takes arguments, so it was not run yet. Do not change it now. "
-            "Try it with one bash block that holds shell commands only, not what they print. If "
+            "Try it with one bash block that holds shell commands only, with real values. If "
             "the program reads a file, make that file first, in the same block."
         )
     if all(_succeeded(result) for result in item.commands):
@@ -113,6 +122,7 @@ def already_made(paths: Sequence[str]) -> str:
 
 
 def has_succeeded(item: ToolResultItem) -> bool:
+    """Whether nothing went wrong. A shell block may end with 0 after a program in it broke off."""
     return bool(item.commands) and all(_succeeded(result) for result in item.commands)
 
 
@@ -129,7 +139,8 @@ def is_only_compiled(item: ToolResultItem) -> bool:
 
 
 def _succeeded(result: CommandResult) -> bool:
-    return result.ending.get("kind") == "exit" and result.ending.get("exit_code") == 0
+    has_ended_well = result.ending.get("kind") == "exit" and result.ending.get("exit_code") == 0
+    return has_ended_well and "Traceback (most recent call last)" not in result.stderr
 
 
 def _told(result: CommandResult) -> str:

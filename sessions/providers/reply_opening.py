@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage
 from sessions.providers.chat_messages import Message
 from sessions.providers.markdown_prompt import has_succeeded, is_only_compiled
-from sessions.providers.outstanding import named_files, outstanding_files
+from sessions.providers.outstanding import MAX_TASK_CHARS, named_files, outstanding_files
 from sessions.providers.script import since_user
 
 MAX_FORCED_TRIES = 4
@@ -46,7 +46,6 @@ class Opening:
 
 
 FREE = Opening()
-_BASH = Opening("```bash\n")
 _DONE = Opening("Done.", is_closing=True)
 
 
@@ -61,7 +60,7 @@ def opening(items: Sequence[Item]) -> Opening:
     if not has_succeeded(last):
         return _for_failure(since, last)
     if is_only_compiled(last):
-        return _BASH
+        return _for_trial(task, since)
     if missing := outstanding_files(items):
         return _for_missing(missing)
     is_clear = _for_task(task) is not FREE or bool(named_files(task))
@@ -94,6 +93,15 @@ def _for_failure(since: Sequence[Item], last: ToolResultItem) -> Opening:
         blamed = _BLAMED.findall("\n".join(result.stderr for result in last.commands))
         path = blamed[-1] if blamed else ""
     return _program(path) if path.endswith(".py") else FREE
+
+
+def _for_trial(task: str, since: Sequence[Item]) -> Opening:
+    """The shell block that tries what was only compiled: by a command the task names, else it may
+    first have to make a file that the program reads."""
+    calls = [item for item in since if isinstance(item, ToolCall)]
+    path = str(calls[-1].arguments.get("path", "")) if calls else ""
+    named = re.search(rf"\bpython3? {re.escape(path)} [a-z]+\b", task[:MAX_TASK_CHARS])
+    return Opening(f"```bash\n{named[0] if named else ''}")
 
 
 def _for_missing(missing: Sequence[str]) -> Opening:

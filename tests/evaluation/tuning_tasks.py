@@ -74,6 +74,30 @@ async def site(workspace: Workspace) -> None:
     require("{" in await workspace.text("site/style.css"), "style.css is empty")
 
 
+async def cities(workspace: Workspace) -> None:
+    await workspace.must_pass(
+        "import sqlite3\n"
+        "rows = sqlite3.connect('cities.db').execute(\n"
+        "    'select name, population from cities order by population desc').fetchall()\n"
+        "assert len(rows) == 5, f'{len(rows)} cities'\n"
+        "import subprocess, sys\n"
+        "said = subprocess.run([sys.executable, 'largest.py'], capture_output=True, text=True).stdout\n"
+        "places = [said.find(str(name)) for name, _ in rows[:3]]\n"
+        "assert -1 not in places and places == sorted(places), said\n"
+        "assert all(str(name) not in said for name, _ in rows[3:]), said\n"
+    )
+
+
+async def notes(workspace: Workspace) -> None:
+    start = "rm -rf /tmp/notes && mkdir /tmp/notes && cp notes.py /tmp/notes && cd /tmp/notes && "
+    await workspace.must_print(
+        start + "python3 notes.py add 'feed the cat' > /dev/null && "
+        "python3 notes.py add 'wash up' > /dev/null && "
+        "python3 notes.py remove 1 > /dev/null && python3 notes.py list",
+        "1. wash up",
+    )
+
+
 TUNING_TASKS = (
     EvaluationTask("binary_search", "Write and test a binary search in Python", binary_search),
     EvaluationTask(
@@ -118,5 +142,19 @@ TUNING_TASKS = (
         "many of a thing there are in inventory.json, and `python3 inventory.py show` prints all "
         "of them sorted by name, each line as `name: count`. Try both commands.",
         inventory,
+    ),
+    EvaluationTask(
+        "cities",
+        "Make a SQLite database cities.db with a table cities (name, population) holding 5 cities. "
+        "Then write largest.py that prints the names of the 3 largest, the largest first, and run "
+        "it.",
+        cities,
+    ),
+    EvaluationTask(
+        "notes",
+        "Write notes.py for the command line: `python3 notes.py add TEXT` appends a note to "
+        "notes.txt, `python3 notes.py list` prints all notes numbered from 1, each line as `1. "
+        "text`, and `python3 notes.py remove N` removes note N. Try all three.",
+        notes,
     ),
 )

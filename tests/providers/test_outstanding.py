@@ -39,6 +39,10 @@ def test_only_the_latest_message_counts() -> None:
     [
         ("FileNotFoundError: [Errno 2] No such file or directory: 'x.json'", "x.json"),
         ("NameError: name 'add' is not defined", "add must be"),
+        ("NameError: name 'sys' is not defined. Did you forget to import 'sys'?", "import sys"),
+        ("ValueError: invalid literal for int() with base 10: 'score'", "header line"),
+        ("usage: a.py FILE", "arguments"),
+        ("usage: a.py FILE\nEOFError", "input()"),
         ("ModuleNotFoundError: No module named 'numpy'", "standard library"),
         ("EOFError: EOF when reading a line", "input()"),
         ("/bin/sh: 2: 1:: not found", "no command"),

@@ -69,6 +69,12 @@ def test_a_program_that_takes_arguments_is_tried_in_a_shell() -> None:
     assert opening([UserMessage("Write a.py"), *compiled]).text == "```bash\n"
 
 
+def test_a_program_with_commands_is_tried_with_the_first_the_task_names() -> None:
+    task = UserMessage("Write a.py: `python3 a.py add TEXT` adds, `python3 a.py list` lists.")
+    compiled = ran("a.py", command="python3 -m py_compile a.py")
+    assert opening([task, *compiled]).text == "```bash\npython3 a.py add"
+
+
 @pytest.mark.parametrize(
     ("missing", "text"),
     [
@@ -100,3 +106,11 @@ def test_an_open_task_is_not_closed_for_the_model() -> None:
 def test_only_the_latest_message_counts() -> None:
     conversation = [UserMessage("Write a.py"), *ran("a.py"), UserMessage("What did you do?")]
     assert opening(conversation).text == ""
+
+
+def test_a_block_in_which_a_program_broke_off_is_no_success() -> None:
+    trace = 'Traceback (most recent call last):\n  File "/workspace/a.py", line 3, in <module>\n'
+    broken = told("python3 a.py add x; python3 a.py list", stderr=trace)
+    assert (
+        opening([UserMessage("Write a.py"), *ran("a.py"), *broken]).text == "```python\n# a.py\n"
+    )
