@@ -24,11 +24,12 @@ async def follow(
     async with bus.listen(bus.session_topic(session_id)) as waiter:
         while True:
             read = await _read_shared(session_id, after, not_before=waiter.woken_at)
-            if read.batch:
-                yield read.batch
-                after = read.batch[-1].seq
+            batch, is_at_end = read.task.result()
+            if batch:
+                yield batch
+                after = batch[-1].seq
             # Whatever is stored after the read began wakes us again.
-            if read.is_at_end and read.began_at >= waiter.woken_at:
+            if is_at_end and read.began_at >= waiter.woken_at:
                 yield []
                 await waiter.wait(poll_s)
 
@@ -38,19 +39,7 @@ class _Read:
     """A read that is under way or done."""
 
     began_at: float
-    task: asyncio.Task[list[StoredEvent]]
-
-    @property
-    def batch(self) -> list[StoredEvent]:
-        return self.task.result()
-
-    @property
-    def is_at_end(self) -> bool:
-        size = sum(
-            log.payload_size(event.body.to_payload()) + len(event.body.data)
-            for event in self.batch
-        )
-        return len(self.batch) < log.READ_BATCH_EVENTS and size < log.READ_BATCH_BYTES
+    task: asyncio.Task[tuple[list[StoredEvent], bool]]
 
 
 _reads: dict[tuple[int, uuid.UUID, int], _Read] = {}
@@ -63,7 +52,7 @@ async def _read_shared(session_id: uuid.UUID, after: int, *, not_before: float) 
     read = _reads.get(key)
     if read is None or read.began_at < not_before:
         began_at = time.monotonic()
-        read = _Read(began_at, asyncio.create_task(log.read(session_id, after=after)))
+        read = _Read(began_at, asyncio.create_task(log.read_on(session_id, after=after)))
         _reads[key] = read
         read.task.add_done_callback(lambda _: _forget(key, read))
     # One reader that leaves must not cancel the read of the others.

@@ -73,7 +73,7 @@ async def test_a_batch_ends_at_its_byte_bound_but_is_never_empty(agent_session: 
     await log.append(
         agent_session.id, [Output("c", "stdout", i * 10, b"x" * 10) for i in range(9)]
     )
-    batch = await log.read(agent_session.id, after=first, max_bytes=45)
+    batch = await log.read(agent_session.id, after=first, max_bytes=150)
     assert len(batch) == 3
     batch = await log.read(agent_session.id, after=first, max_bytes=1)
     assert len(batch) == 1

@@ -1,9 +1,13 @@
 """A file request as the guest sees it: a process of its own, its data passed on as credit allows."""
 
+# ruff: noqa: SIM105
+# contextlib would cost the guest memory.
+
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` would import enum
 import os
+from fcntl import fcntl
 
 from sessions.sandbox.guest import compact_json, spawn, wire
 from sessions.sandbox.guest.input import Input
@@ -16,6 +20,10 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.serve import Guest
 
 _MAX_ANSWER = 64 << 10
+_CHUNK = 4 * CHUNK
+"""Most data in one frame: files come with no program waiting on each line of them."""
+_F_SETPIPE_SZ = 1031
+_PIPE_BYTES = 1 << 20
 _KILL_AFTER_S = 2.0
 _FIRST_FD_TO_CLOSE = 3
 _LAST_FD_TO_CLOSE = 1 << 16
@@ -34,6 +42,7 @@ class FileTask(Source):
         self._is_cancelled = False
         self._stdin: Input | None = None
         self._data_fd, data_write = os.pipe2(os.O_CLOEXEC)
+        _enlarge(self._data_fd)
         self._answer_fd, answer_write = os.pipe2(os.O_CLOEXEC)
         in_read, in_write = guest.null_fd, -1
         if fields.get("verb") == "write":
@@ -96,7 +105,7 @@ class FileTask(Source):
 
     @override
     def produce(self) -> list[bytes] | None:
-        room = min(self._limit - self._at, CHUNK)
+        room = min(self._limit - self._at, _CHUNK)
         if self._data_fd >= 0 and room > 0:
             try:
                 data = os.read(self._data_fd, room)
@@ -171,3 +180,10 @@ class FileTask(Source):
         if self._stdin is not None:
             self._stdin.grant = None
             self._stdin.close()
+
+
+def _enlarge(pipe: int) -> None:
+    try:
+        fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        pass  # more than this user may have: it is slower, no more

@@ -114,7 +114,9 @@ def _read(workspace: Workspace, fields: dict[str, object]) -> dict[str, object]:
     if not S_ISREG(info.st_mode):
         raise PathError("wrong_entry_kind", "not a file")
     os.lseek(fd, offset, os.SEEK_SET)
-    Output().copy(fd, 1 << 62 if length is None else length)
+    output = Output()
+    output.copy(fd, 1 << 62 if length is None else length)
+    output.flush()
     return {"size": info.st_size}
 
 
