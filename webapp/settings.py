@@ -103,7 +103,12 @@ def _database(url: str) -> dict[str, object]:
         "OPTIONS": {
             "timeout": 20,
             "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            # Checkpoints are made beside the writers (runtime/checkpoints.py); the limit, in
+            # pages of 4 KiB, is for processes that run no server.
+            "init_command": (
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+                "PRAGMA wal_autocheckpoint=16000;"
+            ),
         },
         # A file, because runner, views and consumers use it from several threads.
         "TEST": {"NAME": str(VAR_DIR / f"test-{os.getpid()}.sqlite3")},

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from sessions import services
 from sessions.errors import SandboxError
-from sessions.events import bus
+from sessions.events import bus, log
 from sessions.models import ContainerState, Reclaimed, Session, Turn, TurnStatus
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.limits import Limits
@@ -58,6 +58,8 @@ class Reaper:
         await self._sandboxes.reclaim(session)
         folder = services.upload_folder(session.id)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        while await log.forget_some(session.id):
+            pass  # others write in between
         await session.adelete()
 
     async def expire(self) -> None:

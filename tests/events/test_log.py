@@ -98,3 +98,18 @@ def test_every_event_type_is_registered_under_its_own_name() -> None:
     assert {cls.__name__ for cls in EVENT_TYPES.values()} == {
         cls.__name__ for cls in EventBody.__subclasses__()
     }
+
+
+async def test_a_log_is_forgotten_piece_by_piece(
+    agent_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "FORGET_EVENTS", 4)
+    await log.append(agent_session.id, [Notice("info", str(i)) for i in range(9)])
+    there = len(await log.read(agent_session.id))
+    forgotten = []
+    while count := await log.forget_some(agent_session.id):
+        forgotten.append(count)
+        rest = await log.read(agent_session.id)
+        assert len(rest) == there - sum(forgotten)
+    assert max(forgotten) == 4
+    assert await log.read(agent_session.id) == []

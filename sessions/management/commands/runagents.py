@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from typing_extensions import override
 
+from sessions.runtime.checkpoints import checkpoints
 from sessions.runtime.lifecycle import StopSignals, agents, pending_migrations
 from sessions.runtime.wiring import runtime
 
@@ -29,7 +30,8 @@ class Command(BaseCommand):
         signals = StopSignals()
         process = runtime()
         try:
-            async with agents(process, max_running_turns=settings.BERTH_MAX_RUNNING_TURNS):
+            limit = settings.BERTH_MAX_RUNNING_TURNS
+            async with checkpoints(), agents(process, max_running_turns=limit):
                 self.stdout.write("Agents are running.")
                 self.stdout.flush()
                 await signals.wait()

@@ -13,6 +13,7 @@ from django.urls import reverse
 from typing_extensions import override
 
 from sessions.management.commands.sign_in_link import ADDRESS_FILE
+from sessions.runtime.checkpoints import checkpoints
 from sessions.runtime.lifecycle import StopSignals, agents, pending_migrations
 from sessions.runtime.request_bodies import body_limits
 from sessions.runtime.server import PacedServer
@@ -57,6 +58,7 @@ class Command(BaseCommand):
         process = runtime()
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(process.aclose)
+            await stack.enter_async_context(checkpoints())
             if settings.BERTH_AGENTS:
                 limit = settings.BERTH_MAX_RUNNING_TURNS
                 await stack.enter_async_context(agents(process, max_running_turns=limit))

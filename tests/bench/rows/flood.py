@@ -3,12 +3,13 @@
 import asyncio
 import subprocess
 import time
+import uuid
 
 from tests.bench.bench import Bench
 from tests.bench.figures import Measurement, percentile
 from tests.bench.rows.output_to_socket import ages_ms, printing
 from tests.bench.sandboxes import IMAGE
-from tests.serve.berth_client import OutputPiece, turn_has_ended, watch
+from tests.serve.berth_client import BerthClient, OutputPiece, turn_has_ended, watch
 
 MEMORY_TARGET_MB = 64.0
 NEIGHBOUR_TARGET = 2.0
@@ -69,19 +70,21 @@ async def peak_memory(bench: Bench, until: asyncio.Task[float]) -> float:
     return peak
 
 
-async def flooded(bench: Bench, size: int) -> float:
-    """MB/s from the turn's submission to its end, seen by a viewer."""
-    client = await bench.client()
+async def ready_session(client: BerthClient) -> uuid.UUID:
+    """With its container running: that it was started is not the flood's doing."""
     session = await asyncio.to_thread(client.create_session, "```bash\ntrue\n```")
     async with client.socket(session) as socket:
         await watch(socket, turn_has_ended(1))
+    return session
+
+
+async def flooded(client: BerthClient, session: uuid.UUID, size: int) -> float:
+    """MB/s from the turn's submission to its end, seen by a viewer."""
     async with client.socket(session) as socket:
         start = time.perf_counter()
         await asyncio.to_thread(client.submit, session, f"```bash\n{flooding(size)}\n```")
         await watch(socket, turn_has_ended(2), timeout_s=120)
-        rate = size / 1e6 / (time.perf_counter() - start)
-    await asyncio.to_thread(client.delete, session)
-    return rate
+        return size / 1e6 / (time.perf_counter() - start)
 
 
 async def measure(bench: Bench) -> Measurement:
@@ -89,15 +92,19 @@ async def measure(bench: Bench) -> Measurement:
     neighbour, ready = Neighbour(bench), asyncio.Event()
     watching = asyncio.create_task(neighbour.view(ready))
     await asyncio.wait_for(ready.wait(), 60)
+    client = await bench.client()
+    session = await ready_session(client)
+    await asyncio.sleep(1)
     quiet_from = time.time()
     await asyncio.sleep(4)
     quiet = neighbour.p99_between(quiet_from, time.time())
     before = (await bench.server()).memory_mb()
     flood_from = time.time()
-    flooding_task = asyncio.create_task(flooded(bench, size))
+    flooding_task = asyncio.create_task(flooded(client, session, size))
     peak = await peak_memory(bench, flooding_task)
     rate = await flooding_task
     busy = neighbour.p99_between(flood_from, time.time())
+    await asyncio.to_thread(client.delete, session)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
     floor = await asyncio.to_thread(attached_rate, size)
