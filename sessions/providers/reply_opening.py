@@ -46,7 +46,7 @@ class Opening:
 
 
 FREE = Opening()
-_DONE = Opening("Done.", is_closing=True)
+_DONE = Opening("I have", is_closing=True)
 
 
 def opening(items: Sequence[Item]) -> Opening:

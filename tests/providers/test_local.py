@@ -175,10 +175,10 @@ async def test_a_reply_is_begun_for_the_model_and_shown_whole() -> None:
 
 async def test_a_finished_task_is_closed_in_words() -> None:
     conversation = (UserMessage("Make a.txt."), *tried("echo 1 > a.txt", 0))
-    async with wire_server(answer(" I wrote it.")) as wire:
+    async with wire_server(answer(" written it.")) as wire:
         deltas = await ask(provider(wire), asked(*conversation))
     assert wire.requests[0].body["stop"] == ["```"]
-    assert items(deltas) == [AssistantMessage("Done. I wrote it.")]
+    assert items(deltas) == [AssistantMessage("I have written it.")]
     assert finished(deltas).stop_reason == "end"
 
 
