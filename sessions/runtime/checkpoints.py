@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import AsyncIterator
 
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 EVERY_S = 0.25
 """Often, so that each is small: the disk syncs all of it before it takes new commits."""
+
+SETTLED_NS = 1_000_000_000
 
 
 @contextlib.asynccontextmanager
@@ -33,19 +36,21 @@ async def checkpoints() -> AsyncIterator[None]:
 
 
 async def _checkpoint_again_and_again() -> None:
-    written_at = 0
+    folded_at = 0
     while True:
         await asyncio.sleep(EVERY_S)
-        last_written_at = _log_written_at()
-        if last_written_at == written_at:
+        written_at = _log_written_at()
+        if written_at == folded_at:
             continue
         try:
-            await asyncio.to_thread(_checkpoint)
+            is_whole = await asyncio.to_thread(_checkpoint)
         except DatabaseError as error:
             # The commits go on, and the limit of the connections applies.
             logger.warning("the database's log was not folded in: %s", error)
         else:
-            written_at = last_written_at
+            # A write within the clock's step of the file system would not show.
+            is_settled = time.time_ns() - written_at > SETTLED_NS
+            folded_at = written_at if is_whole and is_settled else 0
 
 
 def _log_written_at() -> int:
@@ -55,11 +60,12 @@ def _log_written_at() -> int:
         return 0
 
 
-def _checkpoint() -> None:
-    """As far as it goes without anybody waiting."""
+def _checkpoint() -> bool:
+    """As far as it goes without anybody waiting; whether that was all."""
     beside = connections.create_connection(DEFAULT_DB_ALIAS)
     try:
         with beside.cursor() as cursor:
-            cursor.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            _, pages, folded = cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            return bool(pages == folded)
     finally:
         beside.close()

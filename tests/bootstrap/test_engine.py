@@ -12,6 +12,8 @@ from scripts import engine, engine_api, host
 from scripts.engine import ensure_engine
 from scripts.host import SetupError
 
+pytestmark = pytest.mark.slow
+
 FAKE_DAEMON = """#!{python}
 import http.server, socketserver, sys
 class Answer(http.server.BaseHTTPRequestHandler):

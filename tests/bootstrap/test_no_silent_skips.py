@@ -9,6 +9,8 @@ import pytest
 
 from scripts.host import ROOT
 
+pytestmark = pytest.mark.slow
+
 SUITE = """
 import pytest
 

@@ -16,6 +16,8 @@ from sessions.sandbox.docker import DockerBackend
 from sessions.sandbox.docker_client import PROBE_TIMEOUT_S
 from sessions.sandbox.limits import Limits
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def silent_engine(tmp_path: Path) -> Iterator[str]:

@@ -1,6 +1,8 @@
 import asyncio
 import random
 
+import pytest
+
 from sessions.events import bus, log
 from sessions.events.follow import follow
 from sessions.events.types import Notice, StoredEvent
@@ -16,6 +18,7 @@ async def _collect(session: Session, after: int, until: int) -> list[StoredEvent
     raise AssertionError("follow never ends by itself")
 
 
+@pytest.mark.slow
 async def test_readers_at_any_cursor_see_every_event_once(agent_session: Session) -> None:
     first = (await log.read(agent_session.id))[-1].seq
     last = first + 200

@@ -26,6 +26,7 @@ async def seen_until(session: Session, last: int) -> list[int]:
     return seqs
 
 
+@pytest.mark.slow
 async def test_every_viewer_gets_every_event_once_by_wake_ups_alone(
     agent_session: Session,
 ) -> None:

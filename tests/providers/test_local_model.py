@@ -44,6 +44,7 @@ async def test_closing_early_ends_the_process(tmp_path: Path) -> None:
     assert [task.get_name() for task in asyncio.all_tasks()].count("local model") == 0
 
 
+@pytest.mark.slow
 async def test_the_process_ends_with_its_input() -> None:
     code = (
         "import sys, threading\n"

@@ -48,6 +48,7 @@ def exited(command: str, code: int, stdout: str = "", stderr: str = "") -> Comma
     return CommandResult(command, stdout, stderr, {"kind": "exit", "exit_code": code})
 
 
+@pytest.mark.slow
 async def test_a_recorded_shell_call_becomes_a_tool_call() -> None:
     async with wire_server(stream(SHELL_CALL)) as wire:
         deltas = await ask(provider(wire))

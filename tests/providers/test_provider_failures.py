@@ -30,6 +30,7 @@ def chat(wire: WireServer, retry: RetryPolicy = QUICK) -> OpenAIChat:
     return OpenAIChat(endpoint(wire.base_url), "m", retry)
 
 
+@pytest.mark.slow
 async def test_a_rate_limit_waits_as_long_as_the_server_says() -> None:
     limited = error(429, "Slow down.", {"Retry-After": "1"}, code="rate_limit_exceeded")
     async with wire_server(limited, stream(TEXT)) as wire:

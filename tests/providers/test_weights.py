@@ -15,6 +15,8 @@ from sessions.providers.pip_download import PipDownload
 from sessions.providers.weights_parts import load_weights
 from tests.providers.package_index import PackageIndex, package_index
 
+pytestmark = pytest.mark.slow
+
 CONTENTS = [os.urandom(300_000), os.urandom(300_000), os.urandom(1000)]
 WHOLE = b"".join(CONTENTS)
 

@@ -24,6 +24,8 @@ from tests.runtime.test_restart import _another, _end, _run
 from tests.runtime.test_turns import is_end, start
 from tests.sandbox.child_backend import ChildBackend
 
+pytestmark = pytest.mark.slow
+
 
 class Away(ChildBackend):
     """An engine that can go away, and can be slow to create."""

@@ -104,6 +104,7 @@ async def test_tokens_and_last_line_reach_the_session(held: Session) -> None:
     assert (row.input_tokens, row.output_tokens, row.last_line) == (15, 4, "hello")
 
 
+@pytest.mark.slow
 async def test_the_last_line_is_shown_though_nothing_follows_it(held: Session) -> None:
     recorder = SessionRecorder(held, LEASE)
     await recorder.record(Output("c", "stdout", 0, b"first\n"))
@@ -117,6 +118,7 @@ async def test_the_last_line_is_shown_though_nothing_follows_it(held: Session) -
         await recorder.aclose()
 
 
+@pytest.mark.slow
 def test_output_byte_by_byte_is_joined_when_it_is_taken() -> None:
     pending = PendingEvents()
     data = bytes(range(256)) * 1024

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 
+import pytest
 from django.contrib.auth.models import User
 
 from sessions import services
@@ -15,6 +16,8 @@ from sessions.sandbox.channel import open_channel
 from tests.runtime.conftest import Log
 from tests.runtime.test_turns import is_end, output_of, start
 from tests.scripted_models import ScriptedModels
+
+pytestmark = pytest.mark.slow
 
 
 async def _run(runtime: Runtime) -> asyncio.Task[None]:

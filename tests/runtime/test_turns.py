@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from django.contrib.auth.models import User
 
 from sessions import services
@@ -24,6 +25,8 @@ from sessions.runtime.supervisor import Supervisor
 from sessions.sandbox.limits import Limits
 from sessions.services import NewUpload
 from tests.runtime.conftest import Log
+
+pytestmark = pytest.mark.slow
 
 
 async def start(owner: User, text: str, limits: Limits | None = None, **more) -> Session:

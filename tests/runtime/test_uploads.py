@@ -16,6 +16,8 @@ from sessions.sandbox.limits import MIB, Limits
 from sessions.services import NewUpload
 from tests.runtime.conftest import Log
 
+pytestmark = pytest.mark.slow
+
 
 async def start(owner: User, text: str, *files: NewUpload) -> Session:
     return await services.session_create(

@@ -125,12 +125,14 @@ async def test_unzip_reads_it(sandbox, tmp_path):
     assert b"Done testing" in (await process.communicate())[0]
 
 
+@pytest.mark.slow
 async def test_more_entries_than_sixteen_bits_count(sandbox):
     await run(sandbox, shell("mkdir many; cd many; seq 70000 | xargs touch"))
     found = zipfile.ZipFile(io.BytesIO(await archive(sandbox, "many", "zip")))
     assert len(found.namelist()) == 70_001
 
 
+@pytest.mark.slow
 async def test_a_sparse_file_of_five_gigabytes(tmp_path):
     """The file process's own work: the way through the channel is the same for any size."""
     with (tmp_path / "big").open("wb") as big:
@@ -151,6 +153,7 @@ async def test_a_sparse_file_of_five_gigabytes(tmp_path):
     assert found.read("z") == b"small"
 
 
+@pytest.mark.slow
 async def test_a_gigabyte_is_streamed_within_bounds(child):
     await run(child.channel, shell("truncate -s 1G big"))
     guest = child.backend.guest(child.container_id)

@@ -130,6 +130,7 @@ async def test_output_comes_before_the_end(sandbox):
         assert (await follow(execution)).stdout == b"late\n"
 
 
+@pytest.mark.slow
 async def test_a_flood_arrives_whole(sandbox):
     size = 64 << 20
     script = f"head -c {size} /dev/urandom | tee flood; sha256sum flood >&2"

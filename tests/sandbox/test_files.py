@@ -163,6 +163,7 @@ async def test_any_name_survives_every_verb(sandbox, name):
     assert await sandbox.list_dir("") == []
 
 
+@pytest.mark.slow
 async def test_a_hundred_thousand_entries_are_listed(sandbox):
     await run(sandbox, shell("mkdir many; cd many; seq 100000 | xargs touch"))
     entries = await sandbox.list_dir("many")

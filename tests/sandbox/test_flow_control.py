@@ -3,11 +3,14 @@
 import asyncio
 import time
 
+import pytest
+
 from sessions.sandbox.base import ExecOutput
 from tests.sandbox.memory import proportional_mb
 from tests.sandbox.running import follow, run, shell
 
 
+@pytest.mark.slow
 async def test_not_iterating_stops_the_command_and_loses_nothing(sandbox):
     size = 30 << 20
     execution = await sandbox.exec(shell(f"head -c {size} /dev/zero; touch finished"))
@@ -55,6 +58,7 @@ async def test_an_unread_file_does_not_hold_up_a_neighbour(sandbox):
     assert sum([len(chunk) async for chunk in reading]) > 90 << 20
 
 
+@pytest.mark.slow
 async def test_the_guest_stays_small(child):
     pid = child.backend.guest(child.container_id).process.pid
     idle = proportional_mb(pid)

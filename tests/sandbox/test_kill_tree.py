@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from sessions.sandbox.base import ExecOutput
 from tests.sandbox.running import first_line, follow, run, shell
 
@@ -71,6 +73,7 @@ async def test_what_was_said_before_the_stop_is_not_lost(sandbox):
     assert outputs == b"".join(b"%d\n" % number for number in range(1, 100001))
 
 
+@pytest.mark.slow
 async def test_a_background_server_survives_the_end_of_its_call(sandbox):
     started = time.perf_counter()
     outcome = await run(sandbox, shell("sh -c 'while sleep 0.05; do echo tick; done' & echo up"))

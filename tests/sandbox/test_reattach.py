@@ -9,6 +9,8 @@ from sessions.errors import SandboxError, SandboxUnavailableError
 from sessions.sandbox.base import ExecEnded, ExecOutput
 from tests.sandbox.running import first_line, follow, run, shell
 
+pytestmark = pytest.mark.slow
+
 COUNT = "i=0; while [ $i -lt 600 ]; do i=$((i+1)); echo $i; echo e$i >&2; done"
 EXPECTED = b"".join(b"%d\n" % number for number in range(1, 601))
 
@@ -22,6 +24,7 @@ async def test_the_same_id_starts_a_command_once(sandbox):
         await follow(first)
 
 
+@pytest.mark.slow
 async def test_the_rest_comes_exactly_once_after_a_lost_connection(box):
     request = shell(COUNT.replace("done", "sleep 0.0001; done"))
     stored = {"stdout": b"", "stderr": b""}
@@ -94,6 +97,7 @@ async def test_the_end_is_told_again_though_all_output_was_stored(box):
     assert (again.stdout, again.ending.exit_code) == (b"", 3)
 
 
+@pytest.mark.slow
 async def test_with_nobody_reading_the_command_waits_and_nothing_is_dropped(box):
     size = 12 << 20  # more than the guest keeps
     request = shell(f"head -c {size} /dev/zero; echo done >&2")
@@ -134,6 +138,7 @@ async def test_detached_from_a_command_goes_on(sandbox):
     assert (await follow(await sandbox.exec(request))).stdout == b"up\nlater\n"
 
 
+@pytest.mark.slow
 async def test_many_ended_commands_are_kept_within_bounds(sandbox):
     first = shell("echo first")
     await run(sandbox, first)

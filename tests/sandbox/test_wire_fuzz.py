@@ -52,6 +52,7 @@ json_values = st.recursive(
 
 
 @given(json_values)
+@pytest.mark.slow
 def test_the_guests_json_is_json(value):
     assert json.loads(compact_json.encode(value)) == value
     assert compact_json.decode(json.dumps(value).encode()) == value

@@ -3,11 +3,14 @@ import socket
 import struct
 import time
 
+import pytest
 from websockets.sync.client import connect
 
 from tests.serve import raw_http
 from tests.serve.conftest import Probe
 from tests.serve.probe_app import CHUNK, expected_sha256
+
+pytestmark = pytest.mark.slow
 
 CHUNKS_OF_200_MB = 200 * 1000 * 1000 // len(CHUNK) + 1
 

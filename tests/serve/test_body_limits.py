@@ -12,6 +12,8 @@ from tests.serve import raw_http
 from tests.serve.conftest import Probe
 from tests.serve.probe_app import ANYONE_BYTES, SIGNED_IN_BYTES
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 ALICE = "Cookie: who=alice\r\n"
 SENDERS = pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from websockets.sync.client import connect
 from tests.serve import raw_http
 from tests.serve.conftest import Probe
 
+pytestmark = pytest.mark.slow
+
 
 def test_many_requests_use_one_connection(probe: Probe) -> None:
     with raw_http.open_socket(probe.port) as connection, connection.makefile("rb") as reader:

@@ -17,6 +17,8 @@ from tests.serve.berth_client import BerthClient
 from tests.serve.raw_http import get
 from tests.serve.server_process import ServerProcess, berth_environment, manage
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:

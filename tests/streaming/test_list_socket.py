@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from django.contrib.auth.models import User
 
 from sessions.events import bus
@@ -44,6 +45,7 @@ async def test_administrator_is_told_of_everyones_sessions(
     assert viewer.control == [{"type": "changed"}]
 
 
+@pytest.mark.slow
 async def test_changes_are_joined_to_two_a_second(alice: User, open_viewer: OpenViewer) -> None:
     viewer = await open_viewer("/ws/sessions/", alice)
     assert await viewer.connect()

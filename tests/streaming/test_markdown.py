@@ -67,6 +67,7 @@ def test_too_long_text_is_left_to_be_shown_plain() -> None:
 
 
 @pytest.mark.parametrize("text", ["[" * 50_000, ">" * 50_000, "*a " * 20_000, "`" * 50_001])
+@pytest.mark.slow
 def test_text_made_to_be_slow_is_not(text: str) -> None:
     start = time.perf_counter()
     render_markdown(text)

@@ -10,6 +10,8 @@ from sessions.models import Session
 from sessions.streaming import access
 from tests.streaming.conftest import OpenViewer, append, cookie_of
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = "/ws/sessions/00000000-0000-4000-8000-000000000000/"
 
 

@@ -17,6 +17,8 @@ from sessions.events.types import (
 from sessions.models import Session
 from tests.streaming.conftest import OpenViewer, append, output
 
+pytestmark = pytest.mark.slow
+
 
 def started(call_id: str) -> CallStarted:
     return CallStarted(

@@ -1,5 +1,6 @@
 """A client that does not acknowledge stops the sender, not the command and not the others."""
 
+import pytest
 from django.contrib.auth.models import User
 
 from sessions.events.types import Notice
@@ -18,6 +19,7 @@ async def write_flood(session: Session) -> int:
     return last
 
 
+@pytest.mark.slow
 async def test_at_most_one_window_of_output_is_in_flight(
     agent_session: Session, alice: User, open_viewer: OpenViewer
 ) -> None:
@@ -34,6 +36,7 @@ async def test_at_most_one_window_of_output_is_in_flight(
     )
 
 
+@pytest.mark.slow
 async def test_messages_are_bounded_too(
     agent_session: Session, alice: User, open_viewer: OpenViewer
 ) -> None:
@@ -59,6 +62,7 @@ async def test_one_event_larger_than_the_window_still_comes(
     assert [len(event["text"]) for event in viewer.received] == [WINDOW_BYTES * 2, 5]
 
 
+@pytest.mark.slow
 async def test_stalled_viewer_does_not_hold_up_another(
     agent_session: Session, alice: User, charlie: User, open_viewer: OpenViewer
 ) -> None:

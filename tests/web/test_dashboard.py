@@ -108,6 +108,7 @@ async def test_two_polls_without_a_change_are_the_same_bytes(alices, alice):
     assert first == (await alices.get("/sessions/rows/")).content
 
 
+@pytest.mark.slow
 async def test_a_list_that_is_cut_says_so(alices, alice):
     for number in range(dashboard.MAX_ROWS):
         await make_session(alice, f"Task {number}")

@@ -12,6 +12,8 @@ from sessions.models import Session
 from sessions.runtime.process import Runtime
 from tests.web.file_requests import FileRequests, error_of
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = {
     "list": ("GET", ""),
     "changes": ("POST", {"folders": [{"query": "", "fingerprint": ""}]}),

@@ -67,6 +67,7 @@ async def test_a_file_or_nothing_is_no_archive(files: FileRequests, sandbox: San
     assert error_of(await files.get("archive", "out")) == (403, "outside_workspace")
 
 
+@pytest.mark.slow
 async def test_ten_thousand_files_are_all_there(files: FileRequests, sandbox: Sandbox) -> None:
     await in_workspace(sandbox, "mkdir many; cd many; seq 10000 | split -l 1 -a 4 -d - f")
     archive = await unzipped(files, "many")

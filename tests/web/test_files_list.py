@@ -113,6 +113,7 @@ async def test_every_change_changes_the_fingerprint(
     assert (await listed(files))["fingerprint"] != before
 
 
+@pytest.mark.slow
 async def test_a_large_folder_is_sent_in_part(files: FileRequests, sandbox: Sandbox) -> None:
     await in_workspace(sandbox, "mkdir many; cd many; seq 10000 | xargs touch")
     listing = await listed(files, "many")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import AsyncClient
@@ -87,6 +88,7 @@ async def test_numbers_that_are_no_messages(agent_session: Session, alice: User)
     assert await remove(agent_session, alice, 10**30) == 400
 
 
+@pytest.mark.slow
 async def test_number_of_waiting_messages_is_bounded(agent_session: Session, alice: User) -> None:
     statuses = [(await send(agent_session, alice, text="more"))[0] for _ in range(50)]
     assert statuses[:49] == [201] * 49
