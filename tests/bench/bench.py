@@ -25,7 +25,8 @@ class Bench:
         self.is_quick = is_quick
         self.var_dir = var_dir
         self.installation = INSTALLATION_PREFIX + uuid.uuid4().hex[:8]
-        self.docker: DockerBackend = backend(self.installation)
+        # Another one than the server's, which removes what no session of its own needs.
+        self.docker: DockerBackend = backend(f"{self.installation}-boxes")
         self._server: ServerProcess | None = None
         self._client: BerthClient | None = None
 
@@ -51,11 +52,12 @@ class Bench:
     async def aclose(self) -> None:
         if self._server is not None:
             await asyncio.to_thread(self._server.stop)
-        for container in await self.docker.containers():
-            await self.docker.remove(container.container_id)
-        for volume in await self.docker.volumes():
-            await self.docker.remove_volume(volume)
-        await self.docker.close()
+        for docker in (self.docker, backend(self.installation)):
+            for container in await docker.containers():
+                await docker.remove(container.container_id)
+            for volume in await docker.volumes():
+                await docker.remove_volume(volume)
+            await docker.close()
 
 
 @contextlib.asynccontextmanager
