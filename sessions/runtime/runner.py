@@ -82,7 +82,8 @@ class Runner:
             await _close(recorder)
 
     async def _announce(self, recorder: SessionRecorder, *, is_resumed: bool) -> None:
-        await Session.objects.filter(id=self.session.id).aupdate(status=Status.RUNNING)
+        held = Session.objects.filter(id=self.session.id, lease_owner=self._lease)
+        await held.aupdate(status=Status.RUNNING)
         if is_resumed:
             await recorder.record(Notice("info", "The turn goes on where it was."))
         else:
