@@ -8,6 +8,8 @@ from sessions.sandbox.base import ExecOutput
 from sessions.sandbox.limits import MIB
 
 MAX_TAIL_BYTES = 8 * MIB
+MAX_OUTPUT_LENGTH = 256 * 1024
+"""Of each stream, however much the model asks to see."""
 
 
 class HeadTail:
@@ -33,6 +35,14 @@ class HeadTail:
     def skip(self, length: int) -> None:
         """`length` bytes came and went unseen."""
         self.total += length
+
+    def narrowed(self, limit: int) -> "HeadTail":
+        """As if it had been kept with `limit`, which is not above its own, from the start."""
+        narrow = HeadTail(limit)
+        narrow._head = self._head[: narrow._head_limit]
+        narrow._tail = (self._head[narrow._head_limit :] + self._tail)[-narrow._tail_limit :]
+        narrow.total = self.total
+        return narrow
 
     def text(self, log_path: str = "") -> str:
         """The whole stream, or head and tail with the number of bytes left out between them."""

@@ -70,7 +70,7 @@ async def recorded_calls(session_id: uuid.UUID) -> dict[str, RecordedCall]:
                 case CallStarted(call_id):
                     calls.setdefault(call_id, RecordedCall())
                 case Output(call_id) | OutputDropped(call_id) if call_id in calls:
-                    calls[call_id].outputs.append(event.body)
+                    calls[call_id].add(event.body)
                 case CallEnded(call_id) if call_id in calls:
                     calls[call_id].ended = event.body
     return calls

@@ -8,6 +8,25 @@ from sessions.events.types import Output, OutputDropped
 from sessions.sandbox.base import ExecOutput
 
 
+@given(
+    st.lists(st.one_of(st.binary(max_size=50), st.integers(1, 50)), max_size=40),
+    st.integers(2, 100),
+    st.integers(0, 100),
+)
+def test_narrowed_is_as_if_kept_so_from_the_start(
+    pieces: list[bytes | int], limit: int, more: int
+) -> None:
+    wide, narrow = HeadTail(limit + more), HeadTail(limit)
+    for piece in pieces:
+        for kept in (wide, narrow):
+            if isinstance(piece, int):
+                kept.skip(piece)
+            else:
+                kept.add(piece)
+    assert wide.narrowed(limit).text("/log") == narrow.text("/log")
+    assert wide.narrowed(limit).total == narrow.total
+
+
 @given(st.lists(st.binary(max_size=50), max_size=40), st.integers(2, 200))
 def test_head_and_tail_together_keep_the_limit_and_count_the_rest(
     pieces: list[bytes], limit: int

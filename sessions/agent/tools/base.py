@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeAlias
 
+from sessions.agent.output import MAX_OUTPUT_LENGTH, HeadTail
 from sessions.agent.stop import StopSignal
-from sessions.events.types import CallEnded, EventBody, Output, OutputDropped
+from sessions.events.types import CallEnded, EventBody, Output, OutputDropped, Stream
 from sessions.providers.base import ToolCall, ToolResultItem, ToolSpec
 from sessions.sandbox.base import Sandbox
 from sessions.sandbox.limits import Limits
@@ -42,8 +43,20 @@ Reconnect: TypeAlias = Callable[[str], Awaitable[Sandbox]]
 class RecordedCall:
     """What the log already holds of a call that an earlier process began."""
 
-    outputs: list[Output | OutputDropped] = field(default_factory=list)
+    stored_bytes: int = 0
+    """Of output, in the log."""
+    kept: dict[Stream, HeadTail] = field(default_factory=dict)
+    """As much of each stream as a model may ever be given: a log of many calls is large."""
     ended: CallEnded | None = None
+
+    def add(self, body: Output | OutputDropped) -> None:
+        """The call's next event, in the order of the log."""
+        kept = self.kept.setdefault(body.stream, HeadTail(MAX_OUTPUT_LENGTH))
+        if isinstance(body, OutputDropped):
+            kept.skip(body.length)
+        else:
+            kept.add(body.content)
+            self.stored_bytes += len(body.content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,8 +60,11 @@ class _Progress:
     """How far the output of one command has come."""
 
     def __init__(self, command: Command, max_output_bytes: int) -> None:
-        limit = command.max_output_length or MODEL_OUTPUT_BYTES
-        self.kept: dict[Stream, HeadTail] = {"stdout": HeadTail(limit), "stderr": HeadTail(limit)}
+        self._limit = command.max_output_length or MODEL_OUTPUT_BYTES
+        self.kept: dict[Stream, HeadTail] = {
+            "stdout": HeadTail(self._limit),
+            "stderr": HeadTail(self._limit),
+        }
         self._call_id = command.call_id
         self.capped = CappedOutput(command.call_id, max_output_bytes)
         self.unacked = 0
@@ -75,12 +78,9 @@ class _Progress:
 
     def replay(self, recorded: RecordedCall) -> None:
         """Take up what an earlier process stored."""
-        for body in recorded.outputs:
-            if isinstance(body, OutputDropped):
-                self.kept[body.stream].skip(body.length)
-            else:
-                self.kept[body.stream].add(body.content)
-                self.capped.stored_before(len(body.content))
+        for stream, kept in recorded.kept.items():
+            self.kept[stream] = kept.narrowed(self._limit)
+        self.capped.stored_before(recorded.stored_bytes)
 
     def add(self, piece: ExecOutput) -> Iterator[Output | OutputDropped]:
         """The events to store for a piece. The guest is not trusted to count: what it sends

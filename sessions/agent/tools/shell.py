@@ -4,14 +4,13 @@ from typing import Any
 
 from typing_extensions import override
 
+from sessions.agent.output import MAX_OUTPUT_LENGTH
 from sessions.agent.together import together
 from sessions.agent.tools.base import Tool, ToolContext, ToolError
 from sessions.agent.tools.execution import Command, run_command
 from sessions.providers.base import ToolCall, ToolResultItem, ToolSpec
 
 MAX_COMMANDS = 16
-MAX_OUTPUT_LENGTH = 256 * 1024
-"""Of each stream, however much the model asks to see."""
 MAX_COMMAND_BYTES = 128 * 1024
 """The kernel takes 128 KiB per argument (MAX_ARG_STRLEN in execve(2))."""
 
