@@ -8,6 +8,8 @@ from sessions.sandbox.base import ExecOutput
 from sessions.sandbox.limits import MIB
 
 MAX_TAIL_BYTES = 8 * MIB
+PIECE_BYTES = 200
+"""About what a piece takes in memory beside its data."""
 MAX_OUTPUT_LENGTH = 256 * 1024
 """Of each stream, however much the model asks to see."""
 
@@ -58,15 +60,16 @@ class HeadTail:
 class CappedOutput:
     """Decides which pieces of one call's output are stored.
 
-    Up to 7/8 of the cap (at least the cap less `MAX_TAIL_BYTES`) is stored as it comes. What
-    follows is held back in memory as a tail of bounded size, given out by `finish` behind an
-    `OutputDropped` for each stream that lost its middle.
+    Up to the cap everything is stored as it comes, so that nothing below it can be lost with this
+    process. What follows is held back in memory as a tail of at most an eighth of the cap and
+    `MAX_TAIL_BYTES`, given out by `finish` behind an `OutputDropped` for each stream that lost its
+    middle.
     """
 
     def __init__(self, call_id: str, max_bytes: int) -> None:
         self._call_id = call_id
         self._tail_limit = min(max_bytes // 8, MAX_TAIL_BYTES)
-        self._head_limit = max_bytes - self._tail_limit
+        self._head_limit = max_bytes
         self._stored = 0
         self._tail: deque[ExecOutput] = deque()
         self._tail_bytes = 0
@@ -84,13 +87,13 @@ class CappedOutput:
         # Once one piece is held back all are, so that the order of the streams is kept.
         self._stored = self._head_limit
         self._tail.append(piece)
-        self._tail_bytes += len(piece.data)
+        self._tail_bytes += len(piece.data) + PIECE_BYTES
         while self._tail_bytes > self._tail_limit and len(self._tail) > 1:
             self._drop(self._tail.popleft())
         return None
 
     def _drop(self, piece: ExecOutput) -> None:
-        self._tail_bytes -= len(piece.data)
+        self._tail_bytes -= len(piece.data) + PIECE_BYTES
         offset, length = self._dropped.get(piece.stream, (piece.offset, 0))
         self._dropped[piece.stream] = (offset, length + len(piece.data))
 

@@ -6,6 +6,11 @@ from dataclasses import replace
 from sessions.events.types import EventBody, MessageDelta, Output
 
 MAX_PIECE_BYTES = 64 * 1024
+EVENT_BYTES = 200
+"""About what an event takes beside its data, in memory and in the database."""
+MAX_ORDERED_EVENTS = 256
+"""More events than that between two writes are joined stream by stream: what was printed to two
+streams in alternation within the same moment is then shown one after the other."""
 
 
 class PendingEvents:
@@ -17,10 +22,10 @@ class PendingEvents:
         """The latest event and the pieces that continue it."""
         self._run_bytes = 0
         self.bytes = 0
-        """Bytes of output that were added and are not `forgotten` yet."""
+        """Of all that was added and is not forgotten yet."""
 
     def add(self, body: EventBody) -> None:
-        self.bytes += len(body.data)
+        self.bytes += len(body.data) + EVENT_BYTES
         size = _size(body)
         has_room = self._run_bytes + size <= MAX_PIECE_BYTES
         if has_room and self._run and _continues(self._run[-1], body):
@@ -32,6 +37,10 @@ class PendingEvents:
 
     def take(self) -> list[EventBody]:
         """All there are, in their order. Their bytes count on until they are forgotten."""
+        done = self.take_as_they_are()
+        return done if len(done) <= MAX_ORDERED_EVENTS else _by_stream(done)
+
+    def take_as_they_are(self) -> list[EventBody]:
         self._end_run()
         done, self._done = self._done, []
         return done
@@ -43,6 +52,25 @@ class PendingEvents:
         if self._run:
             self._done.append(_joined(self._run))
             self._run = []
+
+
+def _by_stream(events: Sequence[EventBody]) -> list[EventBody]:
+    """Output between two events of another kind as one run for each stream of each call."""
+    done: list[EventBody] = []
+    open_runs: dict[tuple[str, str], PendingEvents] = {}
+    for event in events:
+        if isinstance(event, Output):
+            open_runs.setdefault((event.call_id, event.stream), PendingEvents()).add(event)
+            continue
+        done += _taken(open_runs)
+        done.append(event)
+    return done + _taken(open_runs)
+
+
+def _taken(runs: dict[tuple[str, str], PendingEvents]) -> list[EventBody]:
+    taken = [event for run in runs.values() for event in run.take_as_they_are()]
+    runs.clear()
+    return taken
 
 
 def _continues(last: EventBody, body: EventBody) -> bool:

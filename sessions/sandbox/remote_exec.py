@@ -17,6 +17,8 @@ from sessions.sandbox.guest import wire
 
 WINDOW_BYTES = 1024 * 1024
 """Most output of one stream that waits here to be iterated."""
+MAX_ORDERED_ITEMS = 2048
+"""With more pieces waiting, a stream's bytes are joined past those of the other."""
 _INPUT_BYTES = 64 * 1024
 _NAMES: dict[int, Stream] = {wire.STDOUT: "stdout", wire.STDERR: "stderr", wire.PTY: "pty"}
 _NUMBERS = {name: number for number, name in _NAMES.items()}
@@ -48,6 +50,8 @@ class RemoteExec(Exec, Route):
             wire.STDERR: _Window(request.stderr_offset),
         }
         self._items: deque[Chunk | ExecEnded] = deque()
+        self._last_chunks: dict[int, Chunk] = {}
+        """Of each stream the latest that still waits."""
         self._is_over = False
         self._error: BerthError | None = None
         self._arrived = asyncio.Event()
@@ -94,6 +98,8 @@ class RemoteExec(Exec, Route):
         item = self._items.popleft()
         if isinstance(item, ExecEnded):
             return item
+        if self._last_chunks.get(item.stream) is item:
+            del self._last_chunks[item.stream]
         self._consumed(item.stream, len(item))
         return ExecOutput(_NAMES[item.stream], item.offset, item.data())
 
@@ -143,9 +149,13 @@ class RemoteExec(Exec, Route):
         window.received += len(data)
         if window.received > window.limit:
             raise wire.WireError("output beyond its credit")
-        last = self._items[-1] if self._items else None
-        if not (isinstance(last, Chunk) and last.stream == stream and last.take(data)):
-            self._items.append(Chunk(stream, offset, data))
+        last = self._last_chunks.get(stream)
+        is_crowded = len(self._items) > MAX_ORDERED_ITEMS
+        is_next = bool(self._items) and last is self._items[-1]
+        if last is not None and (is_next or is_crowded) and last.take(data):
+            return
+        self._last_chunks[stream] = Chunk(stream, offset, data)
+        self._items.append(self._last_chunks[stream])
 
     def _parse_end(self, fields: dict[str, Any]) -> ExecEnded:
         sizes, log_path = fields["sizes"], fields["log_path"]

@@ -176,6 +176,24 @@ async def test_a_restart_past_the_output_cap_goes_on_with_the_command(
     assert (await Log(session).of(Output))[-1].content == b"ran\n"
 
 
+async def test_a_restart_below_the_output_cap_drops_nothing(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    limits = Limits(max_output_bytes=1 * MIB)
+    size = 1_040_000
+    command = f"head -c {size} /dev/zero | tr '\\0' x; sleep 3; printf end"
+    session = await start(alice, f"```bash\n{command}\n```", limits)
+    first = await _run(_another(sandbox_runtime))
+    await Log(session).wait_for(lambda b: isinstance(b, Output) and b.offset > 800_000)
+    await asyncio.sleep(0.5)
+    await _end(first)
+    second = await _run(_another(sandbox_runtime))
+    await Log(session).wait_for(is_end, 60)
+    await _end(second)
+    assert await Log(session).of(OutputDropped) == []
+    assert sum(len(o.content) for o in await Log(session).of(Output)) == size + 3
+
+
 async def test_a_turn_that_fails_again_and_again_is_given_up(
     sandbox_runtime: Runtime, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,8 +127,7 @@ def test_output_byte_by_byte_is_joined_when_it_is_taken() -> None:
     taken = pending.take()
     assert [len(body.data) for body in taken] == [MAX_PIECE_BYTES] * 4
     assert b"".join(body.data for body in taken) == data
-    assert pending.bytes == len(data)
-    pending.forget(len(data))
+    pending.forget(pending.bytes)
     assert (pending.bytes, pending.take()) == (0, [])
 
 
@@ -152,3 +151,25 @@ def test_words_and_output_keep_their_order() -> None:
         Output("c", "stdout", 1, b"bc"),
         Output("d", "stdout", 3, b"d"),
     ]
+
+
+def test_two_streams_in_alternation_become_few_events() -> None:
+    pending = PendingEvents()
+    for i in range(2000):
+        pending.add(Output("c", "stdout", i, b"o"))
+        pending.add(Output("c", "stderr", i, b"e"))
+    pending.add(Notice("info", "between"))
+    pending.add(Output("c", "stdout", 2000, b"o"))
+    assert pending.take() == [
+        Output("c", "stdout", 0, b"o" * 2000),
+        Output("c", "stderr", 0, b"e" * 2000),
+        Notice("info", "between"),
+        Output("c", "stdout", 2000, b"o"),
+    ]
+
+
+def test_crumbs_count_for_more_than_their_bytes() -> None:
+    pending = PendingEvents()
+    for i in range(10_000):
+        pending.add(Output("c", "stdout", 2 * i, b"o"))
+    assert pending.bytes > 1024 * 1024

@@ -195,6 +195,26 @@ async def test_output_in_crumbs_is_kept_in_little_memory():
     await channel.close()
 
 
+async def test_crumbs_of_two_streams_are_kept_in_little_memory():
+    stream, channel = await connected()
+    execution = await channel.exec(REQUEST)
+    size = 32 * 1024
+    for start in range(0, size, 1024):
+        crumbs = [output(1, 1 + n % 2, start + n // 2, b"x") for n in range(2048)]
+        stream.put(b"".join(crumbs))
+        await read_by_host(stream)
+    stream.put(ended(1, sizes={"1": size, "2": size}))
+    items = await everything(execution)
+    offsets = {"stdout": 0, "stderr": 0}
+    for item in items[:-1]:
+        assert isinstance(item, ExecOutput)
+        assert item.offset == offsets[item.stream]
+        offsets[item.stream] += len(item.data)
+    assert offsets == {"stdout": size, "stderr": size}
+    assert len(items) < 2100
+    await channel.close()
+
+
 async def read_by_host(stream: HostileStream) -> None:
     while not stream.is_read:  # noqa: ASYNC110
         await asyncio.sleep(0)
