@@ -123,7 +123,7 @@ def _files(block: Block, first_name: str) -> list[tuple[str, str]]:
         if name is not None and name != files[-1][0] and index > 1:
             files.append((name, []))
         files[-1][1].append(line)
-    if len(files) == 2:
+    if len(files) == 2 and files[1][0].endswith(".py"):
         files[1][1][1:1] = _forgotten_import(files[0][0], *("\n".join(f[1]) for f in files))
     return [
         (name, "".join(f"{line}\n" for line in _without_name(name, lines)))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from sessions.providers.base import Item, ToolCall
+from sessions.providers.base import Item, ToolCall, UserMessage
 from sessions.providers.script import since_user
 
 _KINDS = "py|txt|csv|tsv|json|md|html|css|js|mjs|sh|sql|db|sqlite|svg|xml|yaml|yml|toml|ini|c|cpp"
@@ -21,7 +21,42 @@ def outstanding_files(items: Sequence[Item]) -> list[str]:
     """In the order in which the person's latest message names them."""
     task, since = since_user(items)
     made = "\n".join(_made_by(item) for item in since if isinstance(item, ToolCall))
-    return [name for name in named_files(task) if PurePosixPath(name).name not in made]
+    uploaded = task.partition(_UPLOADED)[2]
+    return [
+        name
+        for name in named_files(task)
+        if PurePosixPath(name).name not in made and f"/{name}" not in uploaded
+    ]
+
+
+def existing_files(items: Sequence[Item]) -> set[str]:
+    """Bare names of files that were uploaded, or that calls of earlier turns speak of: the person's
+    own, or what they have by now."""
+    names: set[str] = set()
+    calls: list[ToolCall] = []
+    for item in items:
+        match item:
+            case UserMessage(text):
+                uploaded = text.partition(_UPLOADED)[2]
+                names |= {PurePosixPath(line[2:]).name for line in uploaded.split("\n")}
+                names |= {name for call in calls for name in _mentioned(call)}
+                calls.clear()
+            case ToolCall():
+                calls.append(item)
+    return names
+
+
+def is_own(path: str, items: Sequence[Item]) -> bool:
+    """Whether a call of the conversation saved this very file as a program."""
+    return any(
+        isinstance(item, ToolCall)
+        and (item.arguments.get("path") == path or f"cat > {path} <<" in _made_by(item))
+        for item in items
+    )
+
+
+def _mentioned(call: ToolCall) -> set[str]:
+    return {PurePosixPath(name).name for name in _FILE.findall(_made_by(call))}
 
 
 def named_files(task: str) -> list[str]:

@@ -6,14 +6,20 @@ itself goes on to make what nobody asked for.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage
 from sessions.providers.chat_messages import Message
 from sessions.providers.markdown_prompt import has_succeeded, is_only_compiled
-from sessions.providers.outstanding import MAX_TASK_CHARS, named_files, outstanding_files
+from sessions.providers.outstanding import (
+    MAX_TASK_CHARS,
+    existing_files,
+    is_own,
+    named_files,
+    outstanding_files,
+)
 from sessions.providers.script import since_user
 
 MAX_FORCED_TRIES = 4
@@ -21,7 +27,15 @@ MAX_FORCED_TRIES = 4
 
 _DATA = {".txt", ".csv", ".tsv", ".json", ".db", ".sqlite", ".svg", ".xml", ".md"}
 _WRITE = re.compile(
-    r"\b(?:write|create|make|build|implement|generate|code|calculate|compute)\b", re.IGNORECASE
+    r"(?:^|[.!;:]\s|\b(?:please|then|and|now|also)\s)\s*"
+    r"(?:write|create|make|build|implement|generate|calculate|compute)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""An order to make something, not a word about it."""
+_ASKS = re.compile(
+    r"\?|^\W*(?:what|why|how|who|which|where|when|is|are|was|does|do|did|can|could|should|would|"
+    r"explain|describe|tell|delete|remove|show|list|look|read|thanks?)\b",
+    re.IGNORECASE,
 )
 _PYTHON = re.compile(r"\bpython\b", re.IGNORECASE)
 _BLAMED = re.compile(r'^  File "/workspace/([\w./-]{1,100}\.py)", line \d', re.MULTILINE)
@@ -54,33 +68,40 @@ def opening(items: Sequence[Item]) -> Opening:
     task, since = since_user(items)
     last = items[-1] if items else None
     if isinstance(last, UserMessage):
-        return _for_task(task)
+        return _for_task(task, existing_files(items))
     if not isinstance(last, ToolResultItem):
         return FREE
     if not has_succeeded(last):
-        return _for_failure(since, last)
+        return _for_failure(items, since, last)
     if is_only_compiled(last):
         return _for_trial(task, since)
+    existing = existing_files(items)
     if missing := outstanding_files(items):
-        return _for_missing(missing)
-    is_clear = _for_task(task) is not FREE or bool(named_files(task))
-    return _DONE if is_clear and not _speaks_of_failure(last) else FREE
+        return _for_missing(missing, existing)
+    is_clear = bool(named_files(task) or _PYTHON.search(task))
+    return _DONE if _is_order(task) and is_clear and not _speaks_of_failure(last) else FREE
 
 
-def _for_task(task: str) -> Opening:
-    if not _WRITE.search(task):
+def _is_order(task: str) -> bool:
+    order = task[:MAX_TASK_CHARS]
+    return bool(_WRITE.search(order)) and not _ASKS.search(order)
+
+
+def _for_task(task: str, existing: Collection[str]) -> Opening:
+    if not _is_order(task):
         return FREE
-    names = named_files(task)
+    # What the person has already is not to be written anew.
+    names = [name for name in named_files(task) if PurePosixPath(name).name not in existing]
     programs = [name for name in names if name.endswith(".py")]
     if programs:
         return _program(programs[0])
     if names and all(PurePosixPath(name).suffix in _DATA for name in names):
-        return _program("main.py")
+        return _program(_free_name("main", existing))
     # No space at the end: the model's words begin with theirs.
     return Opening("```python\n#") if not names and _PYTHON.search(task) else FREE
 
 
-def _for_failure(since: Sequence[Item], last: ToolResultItem) -> Opening:
+def _for_failure(items: Sequence[Item], since: Sequence[Item], last: ToolResultItem) -> Opening:
     failures = [
         item for item in since if isinstance(item, ToolResultItem) and not has_succeeded(item)
     ]
@@ -91,7 +112,7 @@ def _for_failure(since: Sequence[Item], last: ToolResultItem) -> Opening:
         path = str(calls[-1].arguments.get("path", ""))
     else:
         blamed = _BLAMED.findall("\n".join(result.stderr for result in last.commands))
-        path = blamed[-1] if blamed else ""
+        path = blamed[-1] if blamed and is_own(blamed[-1], items) else ""
     return _program(path) if path.endswith(".py") else FREE
 
 
@@ -104,11 +125,19 @@ def _for_trial(task: str, since: Sequence[Item]) -> Opening:
     return Opening(f"```bash\n{named[0] if named else ''}")
 
 
-def _for_missing(missing: Sequence[str]) -> Opening:
+def _for_missing(missing: Sequence[str], existing: Collection[str]) -> Opening:
     path = PurePosixPath(missing[0])
+    if path.name in existing:
+        return FREE
     if path.suffix == ".py":
         return _program(str(path))
-    return _program(f"make_{path.stem}.py") if path.suffix in _DATA else FREE
+    is_data = path.suffix in _DATA
+    return _program(_free_name(f"make_{path.stem}", existing)) if is_data else FREE
+
+
+def _free_name(stem: str, existing: Collection[str]) -> str:
+    names = (f"{stem}{number}.py" for number in ("", *range(2, 100)))
+    return next((name for name in names if name not in existing), f"{stem}.py")
 
 
 def _program(name: str) -> Opening:

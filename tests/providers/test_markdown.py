@@ -215,6 +215,8 @@ def test_the_import_that_tests_forgot_is_added(tmp_path: Path) -> None:
         "# lib/a.py\ndef f():\n    return 1\n\n# b.py\nprint(f())\n",
         "# a.py\ndef f(:\n\n# b.py\nprint(f())\n",
         "# a.js\nfunction f() {}\n\n# b.js\nf()\n",
+        "# stats.py\ndef total():\n    return 1\n\n# data.csv\nname,total\n",
+        "# stats.py\ndef total():\n    return 1\n\n# data.json\n[total]\n",
     ],
 )
 def test_no_import_is_added_where_none_was_forgotten(content: str) -> None:

@@ -33,6 +33,16 @@ def told(command: str, *, code: int = 0, stderr: str = "") -> Sequence[Item]:
         ("Write a haiku", ""),
         ("What does quick.py do?", ""),
         ("hello", ""),
+        ("Please write a quick sort in Python", "```python\n#"),
+        ("Look at the data first. Then create sum.txt.", ""),
+        ("Read in.csv, then create sum.txt.", ""),
+        ("Sort it, then create sum.txt", "```python\n# main.py\n"),
+        ("Thanks, that Python code is great!", ""),
+        ("What does this Python code do?", ""),
+        ("Explain how to write tests in Python", ""),
+        ("Why does merge.py generate an error?", ""),
+        ("Delete main.py, I will write it myself", ""),
+        ("The Python program I write in main.py is slow", ""),
         ("", ""),
     ],
 )
@@ -53,7 +63,8 @@ def test_a_command_that_failed_in_a_file_leads_to_that_file() -> None:
         '  File "/usr/lib/python3.11/json/decoder.py", line 355, in raw_decode\n'
     )
     task = UserMessage("Write a.py")
-    failed = opening([task, *ran("a.py"), *told("python3 a.py", code=1, stderr=trace)])
+    made = [*ran("b/c.py"), *ran("a.py")]
+    failed = opening([task, *made, *told("python3 a.py", code=1, stderr=trace)])
     assert failed.text == "```python\n# b/c.py\n"
     elsewhere = opening([task, *told("python3 a.py", code=1, stderr=trace.replace("work", "x"))])
     assert elsewhere.text == ""
@@ -114,3 +125,25 @@ def test_a_block_in_which_a_program_broke_off_is_no_success() -> None:
     assert (
         opening([UserMessage("Write a.py"), *ran("a.py"), *broken]).text == "```python\n# a.py\n"
     )
+
+
+UPLOADED = "\n\nFiles uploaded with this message:\n- /workspace/own.py\n- /workspace/in.csv"
+
+
+def test_the_person_s_own_file_is_never_written_anew() -> None:
+    assert opening([UserMessage(f"Write tests for own.py{UPLOADED}")]).text == ""
+    beside = UserMessage(f"Write tests for own.py in test_own.py{UPLOADED}")
+    assert opening([beside]).text == "```python\n# test_own.py\n"
+    data = UserMessage(f"Create sum.txt from in.csv{UPLOADED}")
+    assert opening([data]).text == "```python\n# main.py\n"
+    assert opening([data, *ran("main.py", content="open('sum.txt', 'w')")]).is_closing
+    trace = 'Traceback (most recent call last):\n  File "/workspace/own.py", line 3, in <module>\n'
+    failed = told("python3 own.py", code=1, stderr=trace)
+    assert opening([beside, *failed]).text == ""
+
+
+def test_what_an_earlier_turn_made_is_not_written_anew_either() -> None:
+    earlier = [UserMessage("Create out.txt"), *ran("main.py", content="open('out.txt', 'w')")]
+    assert opening([*earlier, UserMessage("Make main.py faster")]).text == ""
+    more = opening([*earlier, UserMessage("Create sum.csv")])
+    assert more.text == "```python\n# main2.py\n"
