@@ -7,21 +7,41 @@ first goes out at once, those within the next `COALESCE_S` become a single one a
 """
 
 import asyncio
+import contextlib
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from channels.layers import BaseChannelLayer, InMemoryChannelLayer, get_channel_layer
 
+logger = logging.getLogger(__name__)
+
 COALESCE_S = 0.02
+RETRY_S = 1.0
 RENEW_S = 6 * 3600.0
 """Layers forget a member of a group after a day (`group_expiry`)."""
 _PROCESS = uuid.uuid4().hex
 """Says of a message in the layer that its listeners here were woken already."""
-_closing: dict[tuple[int, str], bool] = {}
-_waiters: dict[tuple[int, str], set["Waiter"]] = {}
-"""Those of one event loop by topic."""
+
+
+@dataclass(slots=True)
+class _Topics:
+    """What one event loop knows of each topic."""
+
+    closing: dict[str, bool] = field(default_factory=dict)
+    """Those told of a moment ago: whether they are to be told of once more."""
+    waiters: dict[str, set["Waiter"]] = field(default_factory=dict)
+
+
+_of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _Topics] = WeakKeyDictionary()
+
+
+def _topics() -> _Topics:
+    return _of_loop.setdefault(asyncio.get_running_loop(), _Topics())
 
 
 def session_topic(session_id: uuid.UUID) -> str:
@@ -39,24 +59,24 @@ SUPERVISOR_TOPIC = "supervisor"
 
 async def notify(topic: str) -> None:
     """Wake everyone who listens to `topic`."""
-    key = _key(topic)
-    if key in _closing:
-        _closing[key] = True
+    closing = _topics().closing
+    if topic in closing:
+        closing[topic] = True
         return
-    _closing[key] = False
-    asyncio.get_running_loop().call_later(COALESCE_S, _window_ended, key)
+    closing[topic] = False
+    asyncio.get_running_loop().call_later(COALESCE_S, _window_ended, topic)
     await _send(topic)
 
 
-def _key(topic: str) -> tuple[int, str]:
-    return id(asyncio.get_running_loop()), topic
-
-
 async def _send(topic: str) -> None:
-    for waiter in tuple(_waiters.get(_key(topic), ())):
+    for waiter in tuple(_topics().waiters.get(topic, ())):
         waiter.wake()
     if (layer := _shared_layer()) is not None:
-        await layer.group_send(topic, {"type": "wake", "from": _PROCESS})
+        try:
+            await layer.group_send(topic, {"type": "wake", "from": _PROCESS})
+        except Exception as error:  # noqa: BLE001  (of whatever stands behind the layer)
+            # What was stored is stored: other processes see it with their next look.
+            logger.warning("a wake-up did not reach other processes: %r", error)
 
 
 def _shared_layer() -> BaseChannelLayer | None:
@@ -69,9 +89,9 @@ def _shared_layer() -> BaseChannelLayer | None:
 _senders: set[asyncio.Task[None]] = set()
 
 
-def _window_ended(key: tuple[int, str]) -> None:
-    if _closing.pop(key, False):
-        task = asyncio.get_running_loop().create_task(notify(key[1]))
+def _window_ended(topic: str) -> None:
+    if _topics().closing.pop(topic, False):
+        task = asyncio.get_running_loop().create_task(notify(topic))
         _senders.add(task)
         task.add_done_callback(_senders.discard)
 
@@ -103,18 +123,17 @@ class Waiter:
 @asynccontextmanager
 async def listen(*topics: str) -> AsyncIterator[Waiter]:
     """Subscribe to `topics` for the life of the context."""
-    waiter = Waiter()
-    keys = [_key(topic) for topic in topics]
-    for key in keys:
-        _waiters.setdefault(key, set()).add(waiter)
+    waiter, waiters = Waiter(), _topics().waiters
+    for topic in topics:
+        waiters.setdefault(topic, set()).add(waiter)
     try:
         async with _listen_to_others(waiter, topics):
             yield waiter
     finally:
-        for key in keys:
-            _waiters[key].discard(waiter)
-            if not _waiters[key]:
-                del _waiters[key]
+        for topic in topics:
+            waiters[topic].discard(waiter)
+            if not waiters[topic]:
+                del waiters[topic]
 
 
 @asynccontextmanager
@@ -124,9 +143,12 @@ async def _listen_to_others(waiter: Waiter, topics: Sequence[str]) -> AsyncItera
         yield
         return
     channel = await layer.new_channel()
-    await _join(layer, topics, channel)
+    try:
+        await _join(layer, topics, channel)
+    except Exception as error:  # noqa: BLE001  (as in _send)
+        logger.warning("the channel layer does not answer: %r", error)
     tasks = [
-        asyncio.create_task(_pump(layer, channel, waiter)),
+        asyncio.create_task(_pump(layer, topics, channel, waiter)),
         asyncio.create_task(_stay(layer, topics, channel)),
     ]
     try:
@@ -135,8 +157,9 @@ async def _listen_to_others(waiter: Waiter, topics: Sequence[str]) -> AsyncItera
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for topic in topics:
-            await layer.group_discard(topic, channel)
+        with contextlib.suppress(Exception):
+            for topic in topics:
+                await layer.group_discard(topic, channel)
 
 
 async def _join(layer: BaseChannelLayer, topics: Sequence[str], channel: str) -> None:
@@ -145,13 +168,29 @@ async def _join(layer: BaseChannelLayer, topics: Sequence[str], channel: str) ->
 
 
 async def _stay(layer: BaseChannelLayer, topics: Sequence[str], channel: str) -> None:
+    wait_s = RENEW_S
     while True:
-        await asyncio.sleep(RENEW_S)
-        await _join(layer, topics, channel)
+        await asyncio.sleep(wait_s)
+        try:
+            await _join(layer, topics, channel)
+        except Exception as error:  # noqa: BLE001  (as in _send)
+            logger.warning("the channel layer does not answer: %r", error)
+            wait_s = RETRY_S
+        else:
+            wait_s = RENEW_S
 
 
-async def _pump(layer: BaseChannelLayer, channel: str, waiter: Waiter) -> None:
+async def _pump(
+    layer: BaseChannelLayer, topics: Sequence[str], channel: str, waiter: Waiter
+) -> None:
     while True:
-        message = await layer.receive(channel)
+        try:
+            message = await layer.receive(channel)
+        except Exception as error:  # noqa: BLE001  (as in _send)
+            logger.warning("the channel layer does not answer: %r", error)
+            await asyncio.sleep(RETRY_S)
+            with contextlib.suppress(Exception):
+                await _join(layer, topics, channel)
+            continue
         if message.get("from") != _PROCESS:
             waiter.wake()

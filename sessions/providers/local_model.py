@@ -90,6 +90,10 @@ class LocalModel:
             failed = ModelNotReadyError(f"The local model could not be started: {error}")
             logger.exception("local model")
             await self._set(ModelStatus("failed", message=failed.message), failed)
+        except Exception as error:  # the top of a task: whoever waits must hear of it
+            failed = ModelNotReadyError(f"The local model failed: {error!r}")
+            logger.exception("local model")
+            await self._set(ModelStatus("failed", message=failed.message), failed)
 
     async def _path(self) -> Path:
         if self.config.model_path is None:

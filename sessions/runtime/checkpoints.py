@@ -37,6 +37,7 @@ async def checkpoints() -> AsyncIterator[None]:
 
 async def _checkpoint_again_and_again() -> None:
     folded_at = 0
+    has_failed = False
     while True:
         await asyncio.sleep(EVERY_S)
         written_at = _log_written_at()
@@ -46,11 +47,14 @@ async def _checkpoint_again_and_again() -> None:
             is_whole = await asyncio.to_thread(_checkpoint)
         except DatabaseError as error:
             # The commits go on, and the limit of the connections applies.
-            logger.warning("the database's log was not folded in: %s", error)
+            if not has_failed:
+                logger.warning("the database's log was not folded in: %s", error)
+            has_failed = True
         else:
             # A write within the clock's step of the file system would not show.
             is_settled = time.time_ns() - written_at > SETTLED_NS
             folded_at = written_at if is_whole and is_settled else 0
+            has_failed = False
 
 
 def _log_written_at() -> int:

@@ -13,7 +13,7 @@ from channels.db import database_sync_to_async
 from django.db import transaction
 from django.utils import timezone
 
-from sessions.errors import FileAccessError
+from sessions.errors import EntryNotFoundError, FileAccessError
 from sessions.events import bus, log
 from sessions.events.types import Notice
 from sessions.models import Upload
@@ -37,8 +37,14 @@ async def deliver(sandbox: Sandbox, session_id: uuid.UUID, upload: Upload) -> No
     stored = Path(upload.stored_path)
     notice = None
     try:
+        is_there = await _is_there(sandbox, os.fsdecode(raw_name))
         async with aclosing(_pieces(stored, upload.size)) as pieces:
             await sandbox.write_file(os.fsdecode(raw_name), pieces)
+        if is_there:
+            name = raw_name.decode("utf-8", "replace")
+            notice = Notice(
+                "warning", f"The uploaded file “{name}” replaced the one in the workspace."
+            )
     except FileAccessError as error:
         text = f"An uploaded file could not be saved: {error.message}"
         notice = Notice("error", text, error.code)
@@ -49,6 +55,14 @@ async def deliver(sandbox: Sandbox, session_id: uuid.UUID, upload: Upload) -> No
     await _settle(session_id, upload, notice)
     await bus.notify(bus.session_topic(session_id))
     await asyncio.to_thread(stored.unlink, missing_ok=True)
+
+
+async def _is_there(sandbox: Sandbox, path: str) -> bool:
+    try:
+        await sandbox.stat(path)
+    except EntryNotFoundError:
+        return False
+    return True
 
 
 async def _pieces(stored: Path, size: int) -> AsyncGenerator[bytes]:

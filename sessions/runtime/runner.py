@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 
 from channels.db import database_sync_to_async
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from sessions import services
@@ -188,7 +188,12 @@ class Runner:
     async def _watch_time(self) -> None:
         """End the turn when the session's container has lived as long as it may."""
         while True:
-            row = await Session.objects.aget(id=self.session.id)
+            try:
+                row = await Session.objects.aget(id=self.session.id)
+            except DatabaseError:
+                logger.exception("session %s: its time could not be looked up", self.session.id)
+                await asyncio.sleep(1.0)
+                continue
             started_at = row.container_started_at or timezone.now()
             left = started_at + timedelta(seconds=self._limits.session_time_s) - timezone.now()
             if left <= timedelta():

@@ -89,6 +89,8 @@ def admin_ensure() -> User:
     users = get_user_model().objects
     admin = users.filter(is_staff=True, is_active=True).order_by("id").first()
     if admin is None:
-        admin = users.create_superuser("admin")
+        taken = set(users.values_list("username", flat=True))
+        names = ("admin", *(f"admin{number}" for number in range(2, len(taken) + 3)))
+        admin = users.create_superuser(next(name for name in names if name not in taken))
     assert isinstance(admin, User)
     return admin

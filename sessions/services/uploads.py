@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from channels.db import database_sync_to_async
 from django.conf import settings
+from django.db import transaction
 
 from sessions.errors import DiskFullError, InvalidInputError
 from sessions.models import Turn
@@ -63,6 +64,8 @@ def _files_keep(session_id: uuid.UUID, files: Sequence[NewUpload]) -> list[KeptF
             f"The files are larger than {MAX_UPLOAD_BYTES // MIB} MiB together.", param="files"
         )
     names = [upload_name(file.name) for file in files]
+    if len(set(names)) < len(names):
+        raise InvalidInputError("Two of the files have the same name.", param="files")
     paths = [upload_folder(session_id) / uuid.uuid4().hex for _ in files]
     try:
         sizes = [_write(path, file.chunks) for path, file in zip(paths, files, strict=True)]
@@ -119,6 +122,7 @@ def upload_folder(session_id: uuid.UUID) -> Path:
 
 
 def uploads_forget(turn: Turn) -> None:
-    for upload in turn.uploads.all():
-        Path(upload.stored_path).unlink(missing_ok=True)
+    """Within a transaction; the files go when it is committed."""
+    paths = [Path(upload.stored_path) for upload in turn.uploads.all()]
     turn.uploads.all().delete()
+    transaction.on_commit(lambda: _files_remove(paths))

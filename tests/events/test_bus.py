@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from channels.layers import InMemoryChannelLayer, channel_layers, get_channel_layer
+from typing_extensions import override
 
 from sessions.events import bus
 
@@ -55,8 +56,8 @@ async def test_wake_ups_of_a_moment_are_joined_and_the_last_is_not_lost():
 
 async def test_who_has_left_is_forgotten():
     async with bus.listen(TOPIC):
-        assert bus._waiters
-    assert not bus._waiters
+        assert bus._topics().waiters
+    assert not bus._topics().waiters
     await bus.notify(TOPIC)
 
 
@@ -82,3 +83,42 @@ async def test_others_are_told_through_a_shared_layer(shared_layer):
     await bus.notify(TOPIC)
     async with asyncio.timeout(5):
         assert (await layer.receive(channel))["type"] == "wake"
+
+
+class BrokenLayer(SharedLayer):
+    """What stands behind it is away, until it is mended."""
+
+    is_broken = True
+
+    @override
+    async def group_send(self, group, message):
+        self._check()
+        await super().group_send(group, message)
+
+    @override
+    async def group_add(self, group, channel):
+        self._check()
+        await super().group_add(group, channel)
+
+    @override
+    async def receive(self, channel):
+        self._check()
+        return await super().receive(channel)
+
+    def _check(self):
+        if self.is_broken:
+            raise ConnectionError("the layer is away")
+
+
+async def test_a_layer_that_is_away_costs_others_alone_and_comes_back(settings, monkeypatch):
+    monkeypatch.setattr(bus, "RETRY_S", 0.02)
+    settings.CHANNEL_LAYERS = {"default": {"BACKEND": f"{__name__}.BrokenLayer"}}
+    layer = get_channel_layer()
+    assert isinstance(layer, BrokenLayer)
+    async with bus.listen(TOPIC) as waiter:
+        await bus.notify(TOPIC)
+        assert await wake_ups(waiter) == 1
+        layer.is_broken = False
+        await asyncio.sleep(0.1)
+        await layer.group_send(TOPIC, {"type": "wake", "from": "another process"})
+        assert await wake_ups(waiter) == 1

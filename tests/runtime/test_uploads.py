@@ -8,7 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from sessions import services
-from sessions.events.types import CallEnded, Notice, TurnEnded
+from sessions.events.types import CallEnded, Notice, Output, TurnEnded
 from sessions.models import Session, Upload
 from sessions.runtime.process import Runtime
 from sessions.runtime.supervisor import Supervisor
@@ -84,3 +84,16 @@ async def test_a_large_file_is_never_in_memory_as_a_whole(
     (ended,) = await Log(session).of(CallEnded)
     assert (end.reason, ended.ending["exit_code"]) == ("completed", 0)
     assert peak < size / 2 * MIB
+
+
+async def test_a_file_that_replaces_another_is_told_of(
+    supervisor: Supervisor, alice: User
+) -> None:
+    session = await start(alice, "```bash\necho old > x.txt\n```")
+    await Log(session).wait_for(is_end_of(1))
+    file = NewUpload("x.txt", [b"new"], 3)
+    await services.turn_submit(session=session, text="```bash\ncat x.txt\n```", files=[file])
+    await Log(session).wait_for(is_end_of(2))
+    assert (await Log(session).of(Output))[-1].content == b"new"
+    (notice,) = await Log(session).of(Notice)
+    assert notice.text == "The uploaded file “x.txt” replaced the one in the workspace."

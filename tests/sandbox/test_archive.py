@@ -116,6 +116,16 @@ async def test_strange_names_survive(sandbox):
     assert "d/caf\u00e9" in found.namelist()
 
 
+async def test_folders_without_end_leave_the_rest_in_the_archive(sandbox):
+    deep = "mkdir top; echo 1 > top/file; cd top; for i in $(seq 230); do mkdir d; cd d; done"
+    await run(sandbox, shell(f"{deep}; echo 2 > deepest"))
+    names = names_in(await archive(sandbox, "top", "zip"), "zip")
+    assert "top/file" in names
+    assert "/".join(["top"] + 150 * ["d"]) in names
+    assert not [name for name in names if name.endswith("deepest")]
+    assert names_in(await archive(sandbox, "top", "tar"), "tar")
+
+
 async def test_unzip_reads_it(sandbox, tmp_path):
     await run(sandbox, shell(TREE))
     (tmp_path / "a.zip").write_bytes(await archive(sandbox, "top", "zip"))

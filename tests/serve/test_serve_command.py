@@ -1,6 +1,8 @@
 import contextlib
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -15,7 +17,7 @@ from websockets.sync.client import connect
 from sessions.runtime.server import CLOSE_RESTARTING
 from tests.serve.berth_client import BerthClient
 from tests.serve.raw_http import get
-from tests.serve.server_process import ServerProcess, berth_environment, manage
+from tests.serve.server_process import ROOT, ServerProcess, berth_environment, manage
 
 pytestmark = pytest.mark.slow
 
@@ -139,3 +141,24 @@ def test_requests_at_the_same_time_are_answered(server: ServerProcess) -> None:
     for thread in threads:
         thread.join()
     assert statuses == [200] * 20
+
+
+def test_agents_run_without_pages_and_end_when_they_are_told(environment: dict[str, str]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "runagents"],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        lines = iter(process.stdout.readline, "")
+        assert any("Agents are running." in line for line in lines)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -106,7 +106,7 @@ async def test_uploads_wait_on_the_host_under_names_of_their_own(alice: User) ->
     folder = services.upload_folder(session.id)
     assert [path.read_bytes() for path in folder.iterdir()] == [b"ab"]
     await services.turn_remove(session=session, number=1)
-    assert list(folder.iterdir()) == []
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/", "x" * 300, "a\0b"])
@@ -189,3 +189,9 @@ async def test_the_first_administrator_is_made_once(transactional_db) -> None:
     assert first.is_superuser
     assert not first.has_usable_password()
     assert await services.admin_ensure() == first
+
+
+async def test_the_first_administrator_finds_a_free_name(transactional_db) -> None:
+    await User.objects.acreate_user("admin", is_active=False)
+    first = await services.admin_ensure()
+    assert (first.username, first.is_superuser) == ("admin2", True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import DatabaseError
 
 from sessions import services
 from sessions.errors import ConflictError, DiskFullError, InvalidInputError
@@ -147,3 +148,27 @@ async def test_a_sender_that_goes_away_parts_no_files_from_their_message(
         while not await Turn.objects.filter(session=agent_session, number=2).aexists():
             await waiter.wait(0.05)
     assert await only_file() == (b"all", 3)
+
+
+async def test_two_files_of_one_name_are_refused(alice: User, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="same name"):
+        await create(alice, NewUpload("a/x.txt", [b"1"], 1), NewUpload("b/x.txt", [b"2"], 1))
+    assert kept(tmp_path) == []
+    assert not await Session.objects.aexists()
+
+
+async def test_a_message_that_could_not_be_taken_back_keeps_its_files(
+    alice: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await create(alice, NewUpload("x.txt", [b"1"], 1))
+
+    def refuse(*_: object, **__: object) -> int:
+        raise DatabaseError("the disk is full")
+
+    monkeypatch.setattr("sessions.events.log.append_now", refuse)
+    with pytest.raises(DatabaseError):
+        await services.turn_remove(session=session, number=1)
+    assert await only_file() == (b"1", 1)
+    monkeypatch.undo()
+    await services.turn_remove(session=session, number=1)
+    assert [path for path in kept(tmp_path) if path.is_file()] == []

@@ -68,6 +68,7 @@ class _Progress:
         self._call_id = command.call_id
         self.capped = CappedOutput(command.call_id, max_output_bytes)
         self.unacked = 0
+        self.started_at = time.monotonic()
 
     def offset(self, stream: Stream) -> int:
         return self.kept[stream].total
@@ -164,7 +165,7 @@ async def _refused(
 ) -> ExecEnded | None:
     """The guest would not run it: 126 with a reason, as a shell says of what it cannot run. None
     when the command had begun, for then its end is not known."""
-    if command.call_id in context.recorded or progress.offset("stdout"):
+    if command.call_id in context.recorded or progress.total:
         return None
     said = f"berth: {error.message}\n".encode()
     await context.recorder.record(
@@ -236,7 +237,7 @@ async def _overdue(
         if context.stop.is_set
         else Ending("timeout", signal="SIGKILL", timeout_s=command.timeout_s)
     )
-    duration_ms = int(command.timeout_s * 1000)
+    duration_ms = int((time.monotonic() - progress.started_at) * 1000)
     return ExecEnded(ending, duration_ms, progress.offset("stdout"), progress.offset("stderr"))
 
 

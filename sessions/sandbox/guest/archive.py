@@ -38,9 +38,8 @@ def write_archive(place: Place, kind: str, fd: int = 1) -> dict[str, object]:
     for parent, name, path, info in _walk(folder, prefix, 0):
         if S_ISDIR(info.st_mode):
             stream.folder(path, info)
-        elif S_ISLNK(info.st_mode):
-            stream.symlink(path, info, os.readlink(name, dir_fd=parent))
-        elif not _add_file(stream, parent, name, path, info):
+            skipped += path.count(b"/") - prefix.count(b"/") > MAX_DEPTH
+        elif not _add(stream, parent, name, path, info):
             skipped += 1
     stream.end()
     output.flush()
@@ -50,9 +49,10 @@ def write_archive(place: Place, kind: str, fd: int = 1) -> dict[str, object]:
 def _walk(
     folder: int, prefix: bytes, depth: int
 ) -> Iterator[tuple[int, bytes, bytes, stat_result]]:
-    """Open folder, name in it, path in the archive (of a folder with a slash), and its facts."""
-    if depth > MAX_DEPTH:
-        raise PathError("file_error", "folders are nested too deeply for an archive")
+    """Open folder, name in it, path in the archive (of a folder with a slash), and its facts.
+
+    What is in folders nested deeper than `MAX_DEPTH` is left out: each level keeps a file open.
+    """
     names = sorted(os.fsencode(name) for name in os.listdir(folder))
     for name in names:
         if name.startswith(UPLOAD_PREFIX):
@@ -67,9 +67,23 @@ def _walk(
             continue  # gone, or not for this user
         try:
             yield folder, name, prefix + name + b"/", info
-            yield from _walk(inner, prefix + name + b"/", depth + 1)
+            if depth < MAX_DEPTH:
+                yield from _walk(inner, prefix + name + b"/", depth + 1)
         finally:
             os.close(inner)
+
+
+def _add(
+    stream: ZipStream | TarStream, parent: int, name: bytes, path: bytes, info: stat_result
+) -> bool:
+    if not S_ISLNK(info.st_mode):
+        return _add_file(stream, parent, name, path, info)
+    try:
+        target = os.readlink(name, dir_fd=parent)
+    except OSError:
+        return False  # it was a link a moment ago
+    stream.symlink(path, info, target)
+    return True
 
 
 def _add_file(
