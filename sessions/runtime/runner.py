@@ -120,10 +120,17 @@ class Runner:
             reason=reason,
             message=message,
             hint=hint,
-            duration_ms=int((time.monotonic() - self._started_at) * 1000),
+            duration_ms=self._duration_ms(),
             input_tokens=used[0],
             output_tokens=used[1],
         )
+
+    def _duration_ms(self) -> int:
+        """Since the turn began, which may have been in an earlier process."""
+        here = time.monotonic() - self._started_at
+        began_at = self.turn.started_at
+        whole = (timezone.now() - began_at).total_seconds() if began_at else here
+        return int(max(here, whole) * 1000)
 
     async def _run_agent(
         self, recorder: SessionRecorder, state: TurnState, recorded: dict[str, RecordedCall]

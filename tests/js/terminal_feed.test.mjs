@@ -114,7 +114,7 @@ test("stderr has a colour of its own, and stdout gets its own back", () => {
   print(screen, "a", "\x1b[32mgreen ");
   print(screen, "a", "warning ", { stream: "stderr" });
   print(screen, "a", "still green\n");
-  assert.ok(screen.raw.includes("\x1b[0;38;5;210mwarning \x1b[0;32mstill green"));
+  assert.ok(screen.raw.includes("\x1b[0;33mwarning \x1b[0;32mstill green"));
 });
 
 test("a chunk begins with the colours that were in force before it", () => {

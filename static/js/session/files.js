@@ -10,6 +10,7 @@ import { FilesTree } from "berth/files-tree";
 import { UploadQueue } from "berth/files-upload";
 import { UploadList } from "berth/files-upload-list";
 import { copyPath, FilesViewer } from "berth/files-viewer";
+import { fileLabel } from "berth/session/timeline_message";
 
 const URL_NAMES = ["list", "changes", "view", "raw", "archive", "upload", "folder", "rename", "delete"];
 
@@ -214,7 +215,8 @@ class FilesPanel {
       if (kind === "folder") await this.api.createFolder(query);
       else await this.api.createFile(query);
     };
-    const title = kind === "folder" ? "New folder" : "New file";
+    const where = folder ? ` in ${fileLabel(folder)}` : "";
+    const title = (kind === "folder" ? "New folder" : "New file") + where;
     if (!(await askName(this.root, { title, button: "Create", save }))) return;
     await this.attempt(() => (folder ? this.model.open(folder) : this.model.load("")));
     this.tree.focus(query);
@@ -226,6 +228,7 @@ class FilesPanel {
   }
 
   #upload(files, folder) {
+    this.uploadFolder = folder;
     if (files.length) this.uploads.add(files, folder);
     if (folder) this.attempt(() => this.model.open(folder));
   }
@@ -236,7 +239,10 @@ class FilesPanel {
     const done = uploads.filter((upload) => upload.state === "done").length;
     const failed = uploads.find((upload) => upload.state === "failed");
     if (failed) toast(failed.error, "danger");
-    else if (done) toast(done === 1 ? "Uploaded 1 file." : `Uploaded ${done} files.`, "ok");
+    else if (done) {
+      const where = this.uploadFolder ? ` to ${fileLabel(this.uploadFolder)}` : "";
+      toast(`Uploaded ${done === 1 ? "1 file" : `${done} files`}${where}.`, "ok");
+    }
   }
 
   #listen() {

@@ -17,7 +17,8 @@ export const HOLD_MS = 150;
 /** Live, a held line waits a little longer than in a replay, so that both decide alike. */
 const LIVE_HOLD_MS = 250;
 
-const STDERR_COLOUR = "38;5;210";
+/** Not the red of failure: test runners and progress bars print there as well. */
+const STDERR_COLOUR = "33";
 /** A command is named by at least so much of it, also where its line is then too long. */
 const MIN_NAME = 20;
 const DIM = "\x1b[90m";

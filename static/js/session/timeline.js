@@ -36,6 +36,11 @@ export class Timeline {
     this.attempt = { key: "", ids: [] };
     this.queued = new Map();
     this.retry = null;
+    /** Stands at the end while the model has been asked and says nothing yet. */
+    this.thinking = Object.assign(document.createElement("p"), {
+      className: "thinking",
+      textContent: "The model is reading …",
+    });
     this.dirty = new Set();
     this.frame = 0;
     this.isFollowing = true;
@@ -158,6 +163,7 @@ export class Timeline {
 
   append(element) {
     this.list.append(element);
+    this.thinking.remove();
   }
 
   announce(text) {
@@ -200,6 +206,7 @@ export class Timeline {
       }
     }
     this.attempt = { key, ids: [] };
+    this.list.append(this.thinking);
   }
 
   note(level, text, hint = "") {
@@ -238,6 +245,7 @@ export class Timeline {
 
   endTurn(event) {
     this.endRetry();
+    this.thinking.remove();
     for (const message of this.messages.values()) message.element.classList.remove("is-streaming");
     const element = this.template("turn-end").content.firstElementChild.cloneNode(true);
     element.dataset.reason = event.reason;
@@ -267,12 +275,14 @@ const CASES = {
   "step.started": (timeline, event) => timeline.startStep(event),
   "message.delta": (timeline, event) => {
     timeline.endRetry();
+    timeline.thinking.remove();
     const message = timeline.message(event);
     message.delta(event.text);
     timeline.dirty.add(message);
   },
   "message.done": (timeline, event) => {
     timeline.endRetry();
+    timeline.thinking.remove();
     timeline.message(event).done(event);
   },
   "provider.retry": (timeline, event) => timeline.retrying(event),

@@ -88,8 +88,7 @@ export class ModelMessage {
     this.element = element;
     this.body = part("body");
     element.dataset.messageId = this.id;
-    this.node = document.createTextNode("");
-    this.body.append(this.node);
+    this.text = "";
     this.pending = "";
     this.isDone = false;
     element.classList.add("is-streaming");
@@ -102,9 +101,22 @@ export class ModelMessage {
   /** @returns {boolean} whether anything changed */
   render() {
     if (!this.pending) return false;
-    this.node.appendData(this.pending);
+    this.text += this.pending;
     this.pending = "";
+    // Code is code from its first line on, or the page would jump when the message is done.
+    splitFences(this.text).forEach((part, index) => this.#show(part, this.body.children[index]));
     return true;
+  }
+
+  #show(part, element) {
+    if (element?.tagName !== (part.isCode ? "PRE" : "P")) {
+      if (element) element.replaceWith(partElement(part));
+      else this.body.append(partElement(part));
+      return;
+    }
+    const shown = element.firstChild;
+    if (shown && part.text.startsWith(shown.data)) shown.appendData(part.text.slice(shown.data.length));
+    else element.textContent = part.text;
   }
 
   /** @param {{text: string, html?: string}} event `html` was sanitised by the server */
