@@ -100,7 +100,7 @@ def tool_arguments(block: Block) -> tuple[str, dict[str, Any]] | None:
         return "shell", {"commands": [shell_text(block.content)]}
     files = _files(block, name) if name else []
     if len(files) > 1:
-        return "shell", {"commands": [_write_and_run(files)]}
+        return "run_file", _run_files(files)
     if files and _is_program_for(block, files[0][0]):
         return "run_file", _run_writer(files[0][0], block.content)
     if files:
@@ -224,20 +224,10 @@ def _has_statements(text: str) -> bool:
         return False
 
 
-def _write_and_run(files: list[tuple[str, str]]) -> str:
-    """A command that saves all files and runs the last: in one call, so that nothing overtakes."""
-    lines = ["set -e"]
-    last = _run_file(*files[-1])
-    for name, content in [*files[:-1], (files[-1][0], last["content"])]:
-        end = "END_OF_FILE"
-        while end in content:
-            end += "_"
-        folder = PurePosixPath(name).parent
-        if str(folder) != ".":
-            lines.append(f"mkdir -p {shlex.quote(str(folder))}")
-        lines.append(f"cat > {shlex.quote(name)} <<'{end}'\n{content}{end}")
-    lines.append(last["command"])
-    return "\n".join(lines)
+def _run_files(files: list[tuple[str, str]]) -> dict[str, Any]:
+    """Save all of them and run the last: in one call, so that nothing overtakes."""
+    earlier = [{"path": name, "content": content} for name, content in files[:-1]]
+    return {**_run_file(*files[-1]), "files": earlier}
 
 
 def tool_call(block: Block, tool_call_id: str) -> ToolCall | None:

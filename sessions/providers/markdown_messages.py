@@ -20,7 +20,7 @@ from sessions.providers.markdown_prompt import (
     result_message,
     still_to_make,
 )
-from sessions.providers.outstanding import MAX_TASK_CHARS, outstanding_files
+from sessions.providers.outstanding import MAX_TASK_CHARS, outstanding_files, saved_paths
 from sessions.providers.script import since_user
 
 CHARS_PER_TOKEN = 3.0
@@ -48,9 +48,7 @@ def fresh_messages(items: Sequence[Item]) -> list[Message]:
     told = task
     if missing and results and has_succeeded(results[-1]):
         paths = dict.fromkeys(
-            str(item.arguments["path"])
-            for item in since
-            if isinstance(item, ToolCall) and item.name == "run_file"
+            path for item in since if isinstance(item, ToolCall) for path in saved_paths(item)
         )
         told = f"{task}\n\n{already_made(list(paths))}{still_to_make(missing)}"
     elif results:

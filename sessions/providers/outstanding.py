@@ -4,8 +4,9 @@ A small model says "done" too early. It is asked about what it forgot, by name.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from sessions.providers.base import Item, ToolCall, UserMessage
 from sessions.providers.script import since_user
@@ -48,11 +49,20 @@ def existing_files(items: Sequence[Item]) -> set[str]:
 
 def is_own(path: str, items: Sequence[Item]) -> bool:
     """Whether a call of the conversation saved this very file as a program."""
-    return any(
-        isinstance(item, ToolCall)
-        and (item.arguments.get("path") == path or f"cat > {path} <<" in _made_by(item))
-        for item in items
-    )
+    return any(isinstance(item, ToolCall) and path in saved_paths(item) for item in items)
+
+
+def saved_paths(call: ToolCall) -> list[str]:
+    """The files that a call of `run_file` saves; none for other tools."""
+    return [str(saved.get("path", "")) for saved in _saved(call)]
+
+
+def _saved(call: ToolCall) -> list[Mapping[str, Any]]:
+    if call.name != "run_file":
+        return []
+    files = call.arguments.get("files")
+    more = [saved for saved in files if isinstance(saved, dict)] if isinstance(files, list) else []
+    return [*more, call.arguments]
 
 
 def _mentioned(call: ToolCall) -> set[str]:
@@ -67,9 +77,12 @@ def named_files(task: str) -> list[str]:
 def _made_by(call: ToolCall) -> str:
     """All that could name a file the call makes. A page that links to a file does not make it."""
     commands = call.arguments.get("commands")
-    words = [str(call.arguments.get(key, "")) for key in ("path", "command")]
-    if PurePosixPath(words[0]).suffix in _PROGRAMS:
-        words.append(str(call.arguments.get("content", "")))
+    words = [*saved_paths(call), str(call.arguments.get("command", ""))]
+    words += [
+        str(saved.get("content", ""))
+        for saved in _saved(call)
+        if PurePosixPath(str(saved.get("path", ""))).suffix in _PROGRAMS
+    ]
     if isinstance(commands, list):
         words += [str(command) for command in commands]
     return "\n".join(words)

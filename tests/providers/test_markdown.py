@@ -156,25 +156,24 @@ def test_a_name_alone_makes_no_file(content: str) -> None:
     assert tool_arguments(Block("python", content)) is None
 
 
-def test_several_files_of_a_block_are_saved_and_the_last_is_run(tmp_path: Path) -> None:
-    content = (
-        "# lib/add.py\ndef add(a, b):\n    return a + b\n"
-        "# test_add.py\nimport sys\nsys.path.insert(0, 'lib')\nfrom add import add\n"
-        "assert add(1, 2) == 3\nprint('END_OF_FILE $HOME')\n"
-    )
-    (command,) = commands("python", content)
-    done = subprocess.run(
-        ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (0, "END_OF_FILE $HOME\n"), done.stderr
-    assert (tmp_path / "lib" / "add.py").read_text().startswith("# lib/add.py\ndef add")
+def saved(found: dict[str, object]) -> dict[str, str]:
+    """Contents by path, in the order in which they are saved."""
+    more = found.get("files", [])
+    assert isinstance(more, list)
+    return {str(file["path"]): str(file["content"]) for file in [*more, found]}
 
 
-def test_a_heredoc_cannot_be_ended_by_the_content(tmp_path: Path) -> None:
-    content = "# a.txt\nx\nEND_OF_FILE\ntouch owned\n# b.txt\ny\n"
-    (command,) = commands("", content)
-    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, capture_output=True)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b.txt"]
+def test_several_files_of_a_block_are_saved_and_the_last_is_run() -> None:
+    first = "# lib/add.py\ndef add(a, b):\n    return a + b\n"
+    second = "# test_add.py\nfrom lib.add import add\nassert add(1, 2) == 3\n"
+    found = arguments("python", first + second)
+    assert saved(found) == {"lib/add.py": first, "test_add.py": second}
+    assert found["command"] == "python3 test_add.py"
+
+
+def test_files_of_data_in_one_block_are_saved_without_their_names() -> None:
+    found = arguments("", "# a.txt\nx\nEND_OF_FILE\ntouch owned\n# b.txt\ny\n")
+    assert saved(found) == {"a.txt": "x\nEND_OF_FILE\ntouch owned\n", "b.txt": "y\n"}
 
 
 TESTS_BELOW = """\
@@ -194,9 +193,15 @@ unittest.main()
 
 
 def test_the_import_that_tests_forgot_is_added(tmp_path: Path) -> None:
-    (command,) = commands("python", TESTS_BELOW)
+    found = arguments("python", TESTS_BELOW)
+    for path, content in saved(found).items():
+        (tmp_path / path).write_text(content)
     done = subprocess.run(
-        ["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False
+        ["sh", "-c", str(found["command"])],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     tests = (tmp_path / "test_search.py").read_text()
@@ -220,5 +225,5 @@ def test_the_import_that_tests_forgot_is_added(tmp_path: Path) -> None:
     ],
 )
 def test_no_import_is_added_where_none_was_forgotten(content: str) -> None:
-    (command,) = commands("python", content)
-    assert command.count(" import ") == content.count(" import ")
+    everything = "".join(saved(arguments("python", content)).values())
+    assert everything.count(" import ") == content.count(" import ")

@@ -258,3 +258,14 @@ async def test_the_answer_is_recorded_whole(supervisor: Supervisor, alice: User)
     await Log(session).wait_for(is_end)
     messages = [message.text for message in await Log(session).of(MessageDone)]
     assert messages == ["Say *this*.", "Done: 1 command, exit code 0."]
+
+
+async def test_several_files_of_a_block_are_saved_before_the_last_is_run(
+    supervisor: Supervisor, alice: User
+) -> None:
+    block = "# lib/one.py\nONE = 1\n\n# two.py\nfrom lib.one import ONE\nprint(ONE + 1)\n"
+    session = await start(alice, f"```python\n{block}```")
+    await Log(session).wait_for(is_end)
+    (started,) = await Log(session).of(CallStarted)
+    assert (started.writes, started.command) == ("lib/one.py, two.py", "python3 two.py")
+    assert await output_of(session) == b"2\n"
