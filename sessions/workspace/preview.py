@@ -43,6 +43,8 @@ class Preview:
     notes: list[str] = field(default_factory=list)
     html: str = ""
     line_count: int = 0
+    """Of what is shown; `is_whole` says whether that is all."""
+    is_whole: bool = True
     table: Table | None = None
     rows: list[HexRow] = field(default_factory=list)
     offset: int = 0
@@ -110,6 +112,7 @@ async def _read_text(
             return
         preview.view = "source"
         preview.notes.append("It could not be read as a table.")
+    preview.is_whole = is_whole
     if not is_whole:
         preview.notes.append(
             f"Only the first {MAX_TEXT_BYTES // 1024 // 1024} MiB is shown. Download it for all."
@@ -135,4 +138,4 @@ async def _render_text(preview: Preview, text: str, renderer: Renderer, image_ur
             preview.notes.append("Too long for colours.")
         rendered = html.escape(text)
     preview.html = rendered
-    preview.line_count = rendered.count("\n") + (not rendered.endswith("\n"))
+    preview.line_count = rendered.count("\n") + (not rendered.endswith("\n")) if text else 0

@@ -64,3 +64,16 @@ def test_skip_link_is_first_and_leads_to_the_content(page: Page) -> None:
     assert focused_name(page) == "Skip to content"
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
+
+
+def test_three_leads_into_the_tree(page: Page) -> None:
+    page.get_by_role("textbox", name="What should the agent do?").fill(script("echo a > one.txt"))
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url(SESSION_URL)
+    session = SessionPage(page)
+    session.wait_until_done()
+    session.open_files()
+    expect(session.entry("one.txt")).to_be_visible()
+    page.keyboard.press("1")
+    page.keyboard.press("3")
+    expect(session.entry("one.txt")).to_be_focused()

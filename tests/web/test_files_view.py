@@ -137,6 +137,7 @@ async def test_only_the_start_of_a_long_text_is_shown(
     await sandbox.write_file("big.log", b"line of a log\n" * 200_000)
     html = await shown(files, "big.log")
     assert "Only the first 1 MiB is shown" in html
+    assert "<span>first " in html
     assert "Too long for colours" in html
     assert len(html) < 2_000_000
 
@@ -153,7 +154,9 @@ async def test_text_that_is_not_utf8_is_shown_with_a_note(
 async def test_an_empty_file_says_so(files: FileRequests, sandbox: Sandbox) -> None:
     for name in ("a.txt", "a.csv", "a.md", "a.json"):
         await sandbox.write_file(name, b"")
-        assert "The file is empty." in await shown(files, name)
+        html = await shown(files, name)
+        assert "The file is empty." in html
+        assert "1 line" not in html
 
 
 async def test_a_view_that_the_file_does_not_have_is_the_usual_one(

@@ -15,7 +15,10 @@ export function wireShortcuts({ composer, layout, terminal }) {
     },
     1: () => layout.show("timeline"),
     2: () => layout.show("terminal"),
-    3: () => layout.show("files"),
+    3: () => {
+      layout.show("files");
+      document.querySelector("#files-panel [role=treeitem][tabindex='0']")?.focus();
+    },
     f: () => {
       layout.show("terminal");
       terminal.search.open();
