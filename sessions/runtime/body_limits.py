@@ -6,6 +6,7 @@ form to sign in with); to go on, the sender is looked up while their connection 
 """
 
 import asyncio
+import contextlib
 import logging
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,13 +24,19 @@ IN_MEMORY_BYTES = 100_000
 LINGER_S = 2.0
 """How long what a refused client still sends is read, and dropped. A connection closed on unread
 bytes is reset, and the answer is lost with it."""
-_TEXT = b"The request's body is too large.\n"
-TOO_LARGE = (
-    b"HTTP/1.1 413 Content Too Large\r\n"
-    b"Content-Type: text/plain; charset=utf-8\r\n"
-    b"Content-Length: %d\r\n"
-    b"Connection: close\r\n\r\n%s" % (len(_TEXT), _TEXT)
-)
+
+
+def _answer(status: bytes, text: bytes) -> bytes:
+    return (
+        b"HTTP/1.1 %s\r\n"
+        b"Content-Type: text/plain; charset=utf-8\r\n"
+        b"Content-Length: %d\r\n"
+        b"Connection: close\r\n\r\n%s" % (status, len(text), text)
+    )
+
+
+TOO_LARGE = _answer(b"413 Content Too Large", b"The request's body is too large.\n")
+NO_ROOM = _answer(b"507 Insufficient Storage", b"The server has no room for the request's body.\n")
 
 
 @dataclass(frozen=True)
@@ -61,9 +68,12 @@ class LimitedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
     def gotLength(self, length: int | None) -> None:
         is_small = length is not None and length < IN_MEMORY_BYTES
         # Closed by Twisted, with the request or its connection.
-        self.content = (
-            BytesIO() if is_small else tempfile.TemporaryFile(dir=self._limits.spool_dir)  # noqa: SIM115
-        )
+        self.content = BytesIO()
+        if not is_small:
+            try:
+                self.content = tempfile.TemporaryFile(dir=self._limits.spool_dir)  # noqa: SIM115
+            except OSError as error:
+                self._no_room(error)
         self._admit(length or 0)
 
     @override
@@ -71,7 +81,10 @@ class LimitedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
         self._received += len(data)
         self._admit(self._received)
         if not self._is_refused:
-            self.content.write(data)
+            try:
+                self.content.write(data)
+            except OSError as error:
+                self._no_room(error)
 
     @override
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -106,13 +119,18 @@ class LimitedRequest(WebRequest):  # type: ignore[misc]  # Daphne has no types
             self._refuse()
         self.channel._networkProducer.resumeProducing()
 
-    def _refuse(self) -> None:
+    def _no_room(self, error: OSError) -> None:
+        logger.error("A request's body could not be kept: %s", error)
+        self._refuse(NO_ROOM)
+
+    def _refuse(self, answer: bytes = TOO_LARGE) -> None:
         self._is_refused = True
-        self.content.close()
+        with contextlib.suppress(OSError):  # what it had not written yet
+            self.content.close()
         self.content = BytesIO()
         # Else "100 Continue" would follow.
         self.requestHeaders.removeHeader(b"expect")
-        self.channel.write(TOO_LARGE)
+        self.channel.write(answer)
         asyncio.get_running_loop().call_later(LINGER_S, self._hang_up)
 
     def _hang_up(self) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -111,6 +112,17 @@ def test_signed_in_sender_has_a_limit_as_well(probe: Probe) -> None:
     status, _, most = chunked_answer(probe, ALICE, SIGNED_IN_BYTES + 16 * MIB)
     assert status == 413
     assert most <= SIGNED_IN_BYTES
+
+
+def test_body_that_the_disk_does_not_take_is_answered(probe: Probe) -> None:
+    """A limit on the size of files stands for a full disk."""
+    resource.prlimit(probe.process.pid, resource.RLIMIT_FSIZE, (2 * MIB, 2 * MIB))
+    status, text, most = chunked_answer(probe, ALICE, 8 * MIB)
+    assert (status, text) == (507, b"The server has no room for the request's body.\n")
+    assert most <= 2 * MIB
+    assert probe.spooled_bytes() == 0
+    status, text, _ = chunked_answer(probe, ALICE, 1 * MIB)
+    assert (status, json.loads(text)["size"]) == (200, 1 * MIB)
 
 
 def test_connection_goes_on_after_a_large_body(probe: Probe) -> None:
