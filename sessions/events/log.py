@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -71,10 +71,6 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _millis(value: dt.datetime) -> int:
-    return int(value.timestamp() * 1000)
-
-
 def read_now(
     session_id: uuid.UUID,
     *,
@@ -85,7 +81,7 @@ def read_now(
 ) -> list[StoredEvent]:
     """The events behind number `after`, in order: at least one if there is one, and no more than
     `max_events` or about `max_bytes` of their rows."""
-    rows = Event.objects.filter(session_id=session_id, seq__gt=after).order_by("seq")
+    rows = _rows_after(session_id, after)
     if types is not None:
         rows = rows.filter(type__in=types)
     return _read(rows, max_events, max_bytes)[0]
@@ -93,8 +89,11 @@ def read_now(
 
 def read_on_now(session_id: uuid.UUID, *, after: int) -> tuple[list[StoredEvent], bool]:
     """A batch as of `read`, and whether the log ended with it."""
-    rows = Event.objects.filter(session_id=session_id, seq__gt=after).order_by("seq")
-    return _read(rows, READ_BATCH_EVENTS, READ_BATCH_BYTES)
+    return _read(_rows_after(session_id, after), READ_BATCH_EVENTS, READ_BATCH_BYTES)
+
+
+def _rows_after(session_id: uuid.UUID, after: int) -> QuerySet[Event]:
+    return Event.objects.filter(session_id=session_id, seq__gt=after).order_by("seq")
 
 
 def _read(
@@ -102,6 +101,16 @@ def _read(
 ) -> tuple[list[StoredEvent], bool]:
     events: list[StoredEvent] = []
     size = 0
+    for event, row_bytes in _stored(rows[:max_events]):
+        events.append(event)
+        size += row_bytes
+        if size >= max_bytes:
+            break
+    return events, len(events) < max_events and size < max_bytes
+
+
+def _stored(rows: QuerySet[Event]) -> Iterator[tuple[StoredEvent, int]]:
+    """The events of the rows, and about how many bytes each row takes."""
     # Values as the database has them: model instances and Django's conversion of each payload and
     # time were most of the time of a replay.
     columns = rows.values_list(
@@ -111,15 +120,10 @@ def _read(
         "data",
         Cast("created_at", TextField()),
     )
-    for seq, kind, text, stored, created_at in columns[:max_events].iterator(chunk_size=64):
+    for seq, kind, text, stored, created_at in columns.iterator(chunk_size=64):
         data = bytes(stored)
-        payload = json.loads(text)
-        body = EVENT_TYPES[kind].from_payload(payload, data)
-        events.append(StoredEvent(seq, body, _millis_of(created_at)))
-        size += len(text) + len(data)
-        if size >= max_bytes:
-            break
-    return events, len(events) < max_events and size < max_bytes
+        body = EVENT_TYPES[kind].from_payload(json.loads(text), data)
+        yield StoredEvent(seq, body, _millis_of(created_at)), len(text) + len(data)
 
 
 read = database_sync_to_async(read_now)
@@ -131,7 +135,8 @@ def _millis_of(text: str) -> int:
     """Of a time as a database writes it, in UTC where it names no zone. Events stored together
     have the same."""
     time = dt.datetime.fromisoformat(text)
-    return _millis(time if time.tzinfo else time.replace(tzinfo=dt.UTC))
+    aware = time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+    return int(aware.timestamp() * 1000)
 
 
 def forget_some_now(session_id: uuid.UUID) -> int:
@@ -152,14 +157,7 @@ def read_call_output_now(session_id: uuid.UUID, call_id: str) -> list[StoredEven
     rows = Event.objects.filter(
         session_id=session_id, type="output", payload__call_id=call_id
     ).order_by("seq")
-    return [
-        StoredEvent(
-            row.seq,
-            EVENT_TYPES[row.type].from_payload(row.payload, bytes(row.data)),
-            _millis(row.created_at),
-        )
-        for row in rows.iterator(chunk_size=64)
-    ]
+    return [event for event, _ in _stored(rows)]
 
 
 read_call_output = database_sync_to_async(read_call_output_now)
