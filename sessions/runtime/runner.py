@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from datetime import timedelta
 
 from channels.db import database_sync_to_async
@@ -62,7 +61,6 @@ class Runner:
         self._sandboxes = sandboxes
         self._limits = Limits.from_json(session.limits)
         self._delivery = asyncio.Lock()
-        self._started_at = time.monotonic()
 
     async def run(self, *, is_resumed: bool) -> None:
         """Raises: LeaseLostError when another runner took the session over. Cancelling leaves the
@@ -127,10 +125,8 @@ class Runner:
 
     def _duration_ms(self) -> int:
         """Since the turn began, which may have been in an earlier process."""
-        here = time.monotonic() - self._started_at
-        began_at = self.turn.started_at
-        whole = (timezone.now() - began_at).total_seconds() if began_at else here
-        return int(max(here, whole) * 1000)
+        assert self.turn.started_at is not None
+        return max(0, int((timezone.now() - self.turn.started_at).total_seconds() * 1000))
 
     async def _run_agent(
         self, recorder: SessionRecorder, state: TurnState, recorded: dict[str, RecordedCall]

@@ -255,8 +255,9 @@ class Supervisor:
 
 
 async def _mark_running(turn: Turn) -> bool:
+    turn.started_at = timezone.now()
     return bool(
         await Turn.objects.filter(id=turn.id, status=TurnStatus.QUEUED).aupdate(
-            status=TurnStatus.RUNNING, started_at=timezone.now()
+            status=TurnStatus.RUNNING, started_at=turn.started_at
         )
     )

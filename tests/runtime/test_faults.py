@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from sessions import services
 from sessions.errors import EngineUnavailableError
-from sessions.events.types import CallEnded, CallStarted, Notice, Output, OutputDropped
+from sessions.events.types import CallEnded, CallStarted, Notice, Output, OutputDropped, TurnEnded
 from sessions.models import Session, Turn, TurnStatus
 from sessions.runtime import supervisor as supervisor_module
 from sessions.runtime.process import Runtime
@@ -154,19 +154,25 @@ async def test_one_session_that_cannot_be_reclaimed_holds_up_no_other(
     assert [row.id async for row in Session.objects.all()] == [stubborn.id]
 
 
+async def through_a_restart(runtime: Runtime, session: Session, *, printed: int) -> TurnEnded:
+    """Another process goes on a second after so many bytes were stored."""
+    first = await _run(_another(runtime))
+    await Log(session).wait_for(lambda b: isinstance(b, Output) and b.offset > printed)
+    await asyncio.sleep(1)
+    await _end(first)
+    second = await _run(_another(runtime))
+    end: TurnEnded = await Log(session).wait_for(is_end, 60)
+    await _end(second)
+    return end
+
+
 async def test_a_restart_past_the_output_cap_goes_on_with_the_command(
     sandbox_runtime: Runtime, alice: User
 ) -> None:
     limits = Limits(max_output_bytes=1 * MIB)
     command = "head -c 12000000 /dev/zero | tr '\\\\0' x; sleep 3; echo end; echo ran >> ran"
     session = await start(alice, f"```bash\n{command}\n```\n---\n```bash\ncat ran\n```", limits)
-    first = await _run(_another(sandbox_runtime))
-    await Log(session).wait_for(lambda b: isinstance(b, Output) and b.offset > 500_000)
-    await asyncio.sleep(1)
-    await _end(first)
-    second = await _run(_another(sandbox_runtime))
-    end = await Log(session).wait_for(is_end, 60)
-    await _end(second)
+    end = await through_a_restart(sandbox_runtime, session, printed=500_000)
     flood = (await Log(session).of(CallStarted))[0].call_id
     (ended, _) = await Log(session).of(CallEnded)
     stored = sum(len(o.content) for o in await Log(session).of(Output) if o.call_id == flood)
@@ -183,13 +189,8 @@ async def test_a_restart_below_the_output_cap_drops_nothing(
     size = 1_040_000
     command = f"head -c {size} /dev/zero | tr '\\0' x; sleep 3; printf end"
     session = await start(alice, f"```bash\n{command}\n```", limits)
-    first = await _run(_another(sandbox_runtime))
-    await Log(session).wait_for(lambda b: isinstance(b, Output) and b.offset > 800_000)
-    await asyncio.sleep(0.5)
-    await _end(first)
-    second = await _run(_another(sandbox_runtime))
-    await Log(session).wait_for(is_end, 60)
-    await _end(second)
+    end = await through_a_restart(sandbox_runtime, session, printed=800_000)
+    assert end.duration_ms > 3000, "the time before the restart counts as well"
     assert await Log(session).of(OutputDropped) == []
     assert sum(len(o.content) for o in await Log(session).of(Output)) == size + 3
 
