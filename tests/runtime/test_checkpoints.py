@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -19,7 +20,6 @@ def marks_in_the_file() -> int:
     return Path(connection.settings_dict["NAME"]).read_bytes().count(MARK)
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="for SQLite alone")
 async def test_what_was_written_reaches_the_database_s_file(
     agent_session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -37,3 +37,9 @@ async def test_it_ends_with_its_process(agent_session: Session) -> None:
     async with checkpoints.checkpoints():
         (task,) = [task for task in asyncio.all_tasks() if task.get_name() == "checkpoints"]
     assert task.cancelled()
+
+
+async def test_other_databases_need_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "connection", SimpleNamespace(vendor="postgresql"))
+    async with checkpoints.checkpoints():
+        assert [task for task in asyncio.all_tasks() if task.get_name() == "checkpoints"] == []
