@@ -10,6 +10,7 @@ const ASK_FIRST_BYTES = 1024 * 1024;
 /**
  * @typedef {object} Upload
  * @property {File} file
+ * @property {string} folder Where the person put it.
  * @property {string} query
  * @property {string} name The path below the folder it was dropped on.
  * @property {"waiting"|"sending"|"done"|"skipped"|"failed"} state
@@ -46,7 +47,7 @@ export class UploadQueue {
     }
     for (const { file, names } of picked) {
       const query = names.reduce(joinQuery, folder);
-      this.uploads.push({ file, query, name: names.join("/"), state: "waiting", sent: 0, error: "" });
+      this.uploads.push({ file, folder, query, name: names.join("/"), state: "waiting", sent: 0, error: "" });
     }
     this.#next();
   }

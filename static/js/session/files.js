@@ -228,7 +228,6 @@ class FilesPanel {
   }
 
   #upload(files, folder) {
-    this.uploadFolder = folder;
     if (files.length) this.uploads.add(files, folder);
     if (folder) this.attempt(() => this.model.open(folder));
   }
@@ -236,12 +235,13 @@ class FilesPanel {
   #uploadsDone() {
     this.refresher.soon();
     const { uploads } = this.uploads;
-    const done = uploads.filter((upload) => upload.state === "done").length;
+    const done = uploads.filter((upload) => upload.state === "done");
     const failed = uploads.find((upload) => upload.state === "failed");
     if (failed) toast(failed.error, "danger");
-    else if (done) {
-      const where = this.uploadFolder ? ` to ${fileLabel(this.uploadFolder)}` : "";
-      toast(`Uploaded ${done === 1 ? "1 file" : `${done} files`}${where}.`, "ok");
+    else if (done.length) {
+      const [folder, ...others] = new Set(done.map((upload) => upload.folder));
+      const where = folder && !others.length ? ` to ${fileLabel(folder)}` : "";
+      toast(`Uploaded ${done.length === 1 ? "1 file" : `${done.length} files`}${where}.`, "ok");
     }
   }
 

@@ -161,9 +161,10 @@ export class Timeline {
     if (this.retry) this.#renderRetry(now);
   }
 
+  /** Whatever comes is what was waited for. */
   append(element) {
-    this.list.append(element);
     this.thinking.remove();
+    this.list.append(element);
   }
 
   announce(text) {
@@ -245,7 +246,6 @@ export class Timeline {
 
   endTurn(event) {
     this.endRetry();
-    this.thinking.remove();
     for (const message of this.messages.values()) message.element.classList.remove("is-streaming");
     const element = this.template("turn-end").content.firstElementChild.cloneNode(true);
     element.dataset.reason = event.reason;
@@ -275,14 +275,12 @@ const CASES = {
   "step.started": (timeline, event) => timeline.startStep(event),
   "message.delta": (timeline, event) => {
     timeline.endRetry();
-    timeline.thinking.remove();
     const message = timeline.message(event);
     message.delta(event.text);
     timeline.dirty.add(message);
   },
   "message.done": (timeline, event) => {
     timeline.endRetry();
-    timeline.thinking.remove();
     timeline.message(event).done(event);
   },
   "provider.retry": (timeline, event) => timeline.retrying(event),
