@@ -86,12 +86,8 @@ class LocalModel:
         except ProviderError as error:
             logger.error("local model: %s %s", error.message, error.hint)
             await self._set(ModelStatus("failed", message=f"{error.message} {error.hint}"), error)
-        except OSError as error:
-            failed = ModelNotReadyError(f"The local model could not be started: {error}")
-            logger.exception("local model")
-            await self._set(ModelStatus("failed", message=failed.message), failed)
         except Exception as error:  # the top of a task: whoever waits must hear of it
-            failed = ModelNotReadyError(f"The local model failed: {error!r}")
+            failed = ModelNotReadyError(f"The local model could not be started: {error}")
             logger.exception("local model")
             await self._set(ModelStatus("failed", message=failed.message), failed)
 

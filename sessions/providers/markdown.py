@@ -151,12 +151,12 @@ def _forgotten_import(name: str, first: str, second: str) -> list[str]:
     used, own = set(), set()
     for node in ast.walk(using):
         match node:
-            case ast.Name(id=name, ctx=ast.Load()):
-                used.add(name)
-            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                own.add(name)
-            case ast.alias(name=name, asname=alias):
-                own.add(alias or name)
+            case ast.Name(id=known, ctx=ast.Load()):
+                used.add(known)
+            case ast.Name(id=known) | ast.FunctionDef(name=known) | ast.ClassDef(name=known):
+                own.add(known)
+            case ast.alias(name=known, asname=alias):
+                own.add(alias or known)
     missing = sorted(defined & used - own)
     return [f"from {module} import {', '.join(missing)}"] if missing else []
 

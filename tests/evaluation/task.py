@@ -73,6 +73,11 @@ class Workspace:
         return done.stdout
 
 
+def alone(program: str) -> str:
+    """The beginning of a script that tries `program` in a folder without its files of data."""
+    return f'd=$(mktemp -d) && cp {program} "$d" && cd "$d" && '
+
+
 def require(is_met: bool, reason: str) -> None:
     if not is_met:
         raise CheckFailed(reason)

@@ -1,6 +1,6 @@
 """The evaluation: eight tasks of growing size. Prompts are never tuned on these."""
 
-from tests.evaluation.task import CheckFailed, EvaluationTask, Workspace, require
+from tests.evaluation.task import CheckFailed, EvaluationTask, Workspace, alone, require
 
 _SORTS = """
 import ast, importlib.util, pathlib, random
@@ -96,7 +96,7 @@ async def bank(workspace: Workspace) -> None:
 
 
 async def to_do(workspace: Workspace) -> None:
-    start = "rm -rf /tmp/todo && mkdir /tmp/todo && cp todo.py /tmp/todo && cd /tmp/todo && "
+    start = alone("todo.py")
     done = await workspace.run(
         start + "python3 todo.py add 'buy milk' && python3 todo.py add 'call Ann' && "
         "python3 todo.py done 1 && python3 todo.py list"

@@ -1,6 +1,6 @@
 """Tasks on which the prompt for the local model is tuned; none of them is in the evaluation."""
 
-from tests.evaluation.task import EvaluationTask, Workspace, require
+from tests.evaluation.task import EvaluationTask, Workspace, alone, require
 
 _SEARCHES = """
 import ast, importlib.util, pathlib
@@ -60,7 +60,7 @@ async def stack(workspace: Workspace) -> None:
 
 
 async def inventory(workspace: Workspace) -> None:
-    start = "rm -rf /tmp/inv && mkdir /tmp/inv && cp inventory.py /tmp/inv && cd /tmp/inv && "
+    start = alone("inventory.py")
     await workspace.must_print(
         start + "python3 inventory.py set apples 5 > /dev/null && "
         "python3 inventory.py set pears 7 > /dev/null && python3 inventory.py show",
@@ -89,7 +89,7 @@ async def cities(workspace: Workspace) -> None:
 
 
 async def notes(workspace: Workspace) -> None:
-    start = "rm -rf /tmp/notes && mkdir /tmp/notes && cp notes.py /tmp/notes && cd /tmp/notes && "
+    start = alone("notes.py")
     await workspace.must_print(
         start + "python3 notes.py add 'feed the cat' > /dev/null && "
         "python3 notes.py add 'wash up' > /dev/null && "
