@@ -74,6 +74,18 @@ test("a command of many lines is named by its first, and the rest is counted", (
   assert.equal(screen.lines[0], "─── # sort.py  saves sort.py, +2 more lines");
 });
 
+test("the notes behind a command are cut where both do not fit one line", () => {
+  for (const columns of [30, 40, 47, 60, 80]) {
+    const screen = new Screen();
+    screen.columns = columns;
+    start(screen, "a", "python3 two.py", { writes: "one.py, two.py, three.py" });
+    const [line] = screen.raw.replace(/\x1b\[[!\d;?]*[a-zA-Z]|\x1b[()]B|\x0f/g, "").split("\n").filter(Boolean);
+    assert.ok(line.length <= columns, `${columns}: ${line}`);
+    assert.ok(line.includes("python3 two.py"), line);
+    assert.equal(line.includes("saves one"), columns > 40, line);
+  }
+});
+
 test("a long command is cut so that its lines fit the terminal", () => {
   const screen = new Screen();
   screen.columns = 60;

@@ -21,6 +21,8 @@ const LIVE_HOLD_MS = 250;
 const STDERR_COLOUR = "33";
 /** A command is named by at least so much of it, also where its line is then too long. */
 const MIN_NAME = 20;
+/** A note of fewer characters than that says nothing. */
+const MIN_NOTE = 8;
 const DIM = "\x1b[90m";
 const COLOURS = { ok: "\x1b[32m", warn: "\x1b[33m", danger: "\x1b[31m" };
 
@@ -89,9 +91,13 @@ export class TerminalFeed {
     const { text, more } = call.summary;
     const saved = call.writes ? `saves ${commandSummary(call.writes).text}` : "";
     const notes = [saved, more > 0 ? `+${more} more line${more === 1 ? "" : "s"}` : ""].filter(Boolean);
-    const noteText = notes.length ? `  ${notes.join(", ")}` : "";
+    const start = `─── ${formatTime(event.at)} ❯ `;
+    // The name has its least first; what then does not fit is cut, for a line that wraps splits words.
+    const room = this.sink.columns - start.length - Math.min(text.length, MIN_NAME);
+    const all = notes.length ? `  ${notes.join(", ")}` : "";
+    const noteText = all.length > room ? (room > MIN_NOTE ? `${all.slice(0, room - 1)}…` : "") : all;
     const note = `${DIM}${noteText}`;
-    const name = this.#fit(text, `─── ${formatTime(event.at)} ❯ ${noteText}`);
+    const name = this.#fit(text, start + noteText);
     this.sink.write(`${RESET}${this.isEmpty ? "" : "\n"}`);
     this.sink.mark(call.id);
     this.sink.write(`${DIM}─── ${formatTime(event.at)} \x1b[36m❯ \x1b[39;1m${name}\x1b[22m${note}\x1b[0m\n`);
