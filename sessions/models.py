@@ -1,5 +1,6 @@
 """Sessions, their turns and their log; keys and links that let people in."""
 
+import datetime as dt
 import uuid
 
 from django.conf import settings
@@ -62,10 +63,23 @@ class Session(models.Model):
     """sandbox.limits.Limits as JSON."""
 
     container_id = models.CharField(max_length=64, blank=True, default="")
+    """Its name in the engine, noted before it is made; empty when there is none."""
+    container_holder = models.CharField(max_length=64, blank=True, default="")
+    """Lease name (runtime/leases.py) of the process that makes, restores or archives it while
+    its state is `pending`."""
     container_state = models.CharField(
         max_length=16, choices=ContainerState.choices, default=ContainerState.PENDING
     )
     container_started_at = models.DateTimeField(null=True, blank=True)
+    workspace_volume = models.CharField(max_length=80, blank=True, default="")
+    """Its volume in the engine, noted before it is made; empty before the first container and
+    after the workspace was archived."""
+    expires_after_s = models.PositiveIntegerField(default=20 * 60)
+    """Seconds without activity after which the container is suspended; 0 for never."""
+    last_active_at = models.DateTimeField(default=timezone.now)
+    archived_at = models.DateTimeField(null=True, blank=True)
+    """Set while the workspace exists only as an archive (runtime/archives.py)."""
+    archive_bytes = models.BigIntegerField(default=0)
 
     last_seq = models.BigIntegerField(default=0)
     """Number of the newest event; advanced in the transaction that stores it."""
@@ -90,8 +104,39 @@ class Session(models.Model):
         return self.title
 
     @property
-    def workspace_volume(self) -> str:
-        return f"berth-ws-{self.id}"
+    def suspends_at(self) -> dt.datetime | None:
+        """When its container is suspended unless something happens; None while it works, has
+        none, or never suspends."""
+        is_idle = self.status not in (SessionStatus.RUNNING, SessionStatus.STARTING)
+        has_container = self.container_state == ContainerState.CONNECTED
+        if not (self.expires_after_s and is_idle and has_container):
+            return None
+        return self.last_active_at + dt.timedelta(seconds=self.expires_after_s)
+
+
+class PooledContainer(models.Model):
+    """A started container that waits for its session (runtime/pool.py).
+
+    The row is there before the container and goes in the transaction that gives it to a session.
+    """
+
+    name = models.CharField(primary_key=True, max_length=64)
+    workspace_volume = models.CharField(max_length=80)
+    image = models.CharField(max_length=300)
+    image_id = models.CharField(max_length=100)
+    """Content of the image; another one after a rebuild."""
+    holder = models.CharField(max_length=64)
+    """Lease name of the process that keeps its channel open."""
+    created_at = models.DateTimeField(default=timezone.now)
+    ready_at = models.DateTimeField(null=True, blank=True)
+    """Set once its guest has answered."""
+
+    class Meta:
+        ordering = ["created_at"]
+
+    @override
+    def __str__(self) -> str:
+        return self.name
 
 
 class Turn(models.Model):

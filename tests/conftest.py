@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 
 from sessions import services
 from sessions.models import Session
+from sessions.runtime.archives import Archives
 from sessions.runtime.process import Runtime, SandboxConfig
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.wiring import max_limits, use_runtime
@@ -66,7 +67,9 @@ async def sandbox_runtime(settings, tmp_path: Path) -> AsyncIterator[Runtime]:
     """This process's runtime over guests that are plain child processes."""
     settings.VAR_DIR = tmp_path
     runtime = Runtime(
-        sandboxes=Sandboxes(ChildBackend(), open_channel),
+        sandboxes=Sandboxes(
+            ChildBackend(), open_channel, archives=Archives(tmp_path / "archives")
+        ),
         models=ScriptedModels(),
         config=SandboxConfig("child", Limits(), max_limits()),
     )

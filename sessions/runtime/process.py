@@ -1,6 +1,7 @@
 """What one process of Berth holds: its sandboxes, its models, and how it is doing."""
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,6 +49,10 @@ class SandboxConfig:
     default_image: str
     limits_default: Limits
     limits_max: Limits
+    expires_after_s: int = 20 * 60
+    """Of new sessions, unless they say otherwise; 0 for never."""
+    retention: dt.timedelta | None = None
+    """How long an unused workspace is kept before it becomes an archive; None for ever."""
 
 
 class Runtime:

@@ -1,31 +1,44 @@
-"""Reclaims what no session needs: deleted sessions, containers past their time, strays."""
+"""Reclaims what no session needs: deleted sessions, idle containers, old workspaces, strays."""
 
 import asyncio
+import datetime as dt
 import logging
 import shutil
+import uuid
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from sessions import services
-from sessions.errors import SandboxError
+from sessions.errors import BerthError
 from sessions.events import bus, log
-from sessions.models import ContainerState, Reclaimed, Session, Turn, TurnStatus
+from sessions.models import ContainerState, Session, Turn, TurnStatus
+from sessions.runtime.reconcile import reconcile
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
 
 RECONCILE_S = 60.0
+LOOK_S = 5.0
+"""Idle containers are looked for this often: a countdown that reached its end is believed."""
+BUSY_SHARE = 0.01
+"""Of one CPU: what runs on in the background and uses more keeps its container."""
+ARCHIVE_RETRY_S = 3600.0
 
 
 class Reaper:
     """`run` makes a pass at start, every minute, and soon after a session was deleted."""
 
-    def __init__(self, sandboxes: Sandboxes) -> None:
+    def __init__(self, sandboxes: Sandboxes, *, retention: dt.timedelta | None = None) -> None:
         self._sandboxes = sandboxes
-        self._suspects: set[str] = set()
+        self._retention = retention
+        self._cpu: dict[uuid.UUID, tuple[float, float]] = {}
+        """Of idle sessions: when they were looked at (monotonic), and CPU seconds until then."""
+        self._archive_again_at: dict[uuid.UUID, float] = {}
 
     async def run(self) -> None:
         async with bus.listen(bus.SUPERVISOR_TOPIC) as waiter:
@@ -33,25 +46,30 @@ class Reaper:
             while True:
                 now = asyncio.get_running_loop().time()
                 await self._try(self.reclaim_deleted)
+                await self._try(self.suspend_idle)
                 if now - reconciled_at >= RECONCILE_S:
                     reconciled_at = now
                     await self._try(self.expire)
                     await self._try(self.reconcile)
-                await waiter.wait(RECONCILE_S / 4)
+                    await self._try(self.archive_old)
+                await waiter.wait(LOOK_S)
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
         """A pass that fails is logged and made again; it keeps no other from being made."""
         try:
             await work()
-        except SandboxError as error:
+        except BerthError as error:
             logger.warning("reclaiming waits: %s", error.message)
         except Exception:
             logger.exception("a reclaiming pass failed")
 
+    async def reconcile(self) -> None:
+        """Raises: SandboxError."""
+        await reconcile(self._sandboxes)
+
     async def reclaim_deleted(self) -> None:
         deleted = Session.objects.filter(deletion_requested_at__isnull=False)
-        running = Turn.objects.filter(status=TurnStatus.RUNNING).values("session")
-        async for session in deleted.exclude(id__in=running):
+        async for session in deleted.exclude(id__in=_running()):
             await self._try(partial(self._reclaim, session))
 
     async def _reclaim(self, session: Session) -> None:
@@ -62,12 +80,71 @@ class Reaper:
             pass  # others write in between
         await session.adelete()
 
+    async def suspend_idle(self) -> None:
+        """Remove containers of which nobody made use for as long as their session says."""
+        now = timezone.now()
+        rows = Session.objects.filter(
+            container_state=ContainerState.CONNECTED, deletion_requested_at=None
+        )
+        async for session in rows.exclude(id__in=_running()):
+            at = session.suspends_at
+            if at is None:
+                self._cpu.pop(session.id, None)
+            elif await self._works(session):
+                await services.session_touch(session=session)
+            elif at <= now:
+                self._cpu.pop(session.id, None)
+                await self._try(partial(self._suspend, session))
+
+    async def _suspend(self, session: Session) -> None:
+        await self._sandboxes.discard(
+            session,
+            ContainerState.SUSPENDED,
+            "Nobody used it. Files are kept; a message starts it again.",
+            even_if_busy=False,
+        )
+
+    async def _works(self, session: Session) -> bool:
+        """Whether something is under way that no turn stands for: a download, or a program that
+        a command left running and that uses the CPU."""
+        sandbox = self._sandboxes.open_channel(session)
+        if sandbox is None:
+            return False
+        if sandbox.is_in_use:
+            return True
+        try:
+            used = (await sandbox.usage()).cpu_seconds
+        except BerthError:
+            return False
+        if used is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        seen_at, before = self._cpu.setdefault(session.id, (now, used))
+        if now - seen_at >= RECONCILE_S:
+            self._cpu[session.id] = (now, used)
+        return used - before > BUSY_SHARE * max(now - seen_at, RECONCILE_S)
+
+    async def archive_old(self) -> None:
+        """Archive workspaces that nobody has come back to."""
+        if self._retention is None:
+            return
+        rows = Session.objects.filter(
+            container_id="",
+            archived_at=None,
+            deletion_requested_at=None,
+            last_active_at__lt=timezone.now() - self._retention,
+        )
+        now = asyncio.get_running_loop().time()
+        async for session in rows.exclude(workspace_volume="").exclude(id__in=_waiting()):
+            if self._archive_again_at.get(session.id, 0.0) <= now:
+                self._archive_again_at[session.id] = now + ARCHIVE_RETRY_S
+                await self._try(partial(self._sandboxes.archive, session))
+
     async def expire(self) -> None:
         """Remove idle containers that have lived as long as their session allows."""
-        running = Turn.objects.filter(status=TurnStatus.RUNNING).values("session")
         rows = Session.objects.filter(
             container_started_at__isnull=False, deletion_requested_at=None
-        ).exclude(id__in=running)
+        ).exclude(id__in=_running())
         async for session in rows:
             limits = Limits.from_json(session.limits)
             assert session.container_started_at is not None
@@ -80,35 +157,12 @@ class Reaper:
                     even_if_busy=False,
                 )
 
-    async def reconcile(self) -> None:
-        """Remove every container and workspace of ours that no session owns, and record it.
 
-        What is there is listed before who owns it, so that something made meanwhile is never
-        taken for a stray. A container of a session that names another one, or none, goes when it
-        is met twice: it may be a moment older than the row that will name it.
-        """
-        backend = self._sandboxes.backend
-        containers, volumes = await backend.containers(), await backend.volumes()
-        owners = {
-            str(row.id): row.container_id async for row in Session.objects.only("container_id")
-        }
-        suspects: set[str] = set()
-        for container in containers:
-            owned = owners.get(container.session_id)
-            if owned == container.container_id:
-                continue
-            if owned is not None and container.container_id not in self._suspects:
-                suspects.add(container.container_id)
-                continue
-            await backend.remove(container.container_id)
-            await self._record("container", container.container_id, container.session_id)
-        self._suspects = suspects
-        for name, session_id in volumes.items():
-            if session_id not in owners:
-                await backend.remove_volume(name)
-                await self._record("volume", name, session_id)
+def _running() -> QuerySet[Turn, Any]:
+    """Sessions with a running turn."""
+    return Turn.objects.filter(status=TurnStatus.RUNNING).values("session")
 
-    async def _record(self, kind: str, name: str, session_id: str) -> None:
-        reason = f"no session owns it (label {session_id or 'missing'})"[:200]
-        await Reclaimed.objects.acreate(kind=kind, name=name[:200], reason=reason)
-        logger.warning("removed the stray %s %s", kind, name)
+
+def _waiting() -> QuerySet[Turn, Any]:
+    unfinished = (TurnStatus.RUNNING, TurnStatus.QUEUED)
+    return Turn.objects.filter(status__in=unfinished).values("session")

@@ -236,6 +236,7 @@ class Runner:
                     status=status,
                     lease_owner="",
                     lease_until=None,
+                    last_active_at=timezone.now(),
                 )
 
         await write()

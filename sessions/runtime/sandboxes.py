@@ -1,15 +1,22 @@
-"""The sandboxes this process talks to: one live channel per session, opened when asked for."""
+"""The sandboxes this process talks to: one live channel per session, opened when asked for.
+
+A session's row names its container before the engine is asked for it, together with the process
+that asks. Whatever a crash leaves is therefore either named by a row or nobody's.
+"""
 
 import asyncio
+import datetime as dt
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from django.utils import timezone
 
 from sessions.errors import (
+    ConflictError,
     ContainerLostError,
+    ImageNotFoundError,
     NotFoundError,
     SandboxError,
     SandboxUnavailableError,
@@ -18,22 +25,23 @@ from sessions.events import bus, log
 from sessions.events.types import ContainerState
 from sessions.models import ContainerState as State
 from sessions.models import Session, Turn, TurnStatus
-from sessions.sandbox.base import (
-    ContainerSpec,
-    DuplexStream,
-    ExecEnded,
-    ExecRequest,
-    Sandbox,
-    SandboxBackend,
-)
+from sessions.runtime.archives import Archives
+from sessions.runtime.leases import is_holder_dead, lease_name
+from sessions.runtime.pool import Claimed, OpenChannel, Pool, PoolConfig
+from sessions.runtime.shell_probe import find_shell
+from sessions.sandbox import names
+from sessions.sandbox.base import ContainerSpec, Sandbox, SandboxBackend
 from sessions.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
 
 OPEN_TRIES = 3
 OPEN_WAIT_S = 1.0
-SHELLS = ("/bin/bash", "/usr/bin/bash")
-OpenChannel = Callable[[DuplexStream], Awaitable[Sandbox]]
+OTHERS_POLL_S = 0.2
+OTHERS_WAIT_S = 60.0
+"""How long a caller waits for a container that another process is making."""
+ABANDONED_S = 3600.0
+"""A process of another host that has not finished a container in this time is taken for dead."""
 
 
 def _seen(opening: asyncio.Task[Sandbox]) -> None:
@@ -42,11 +50,26 @@ def _seen(opening: asyncio.Task[Sandbox]) -> None:
         opening.exception()
 
 
+class _TakenError(Exception):
+    """Another process changed the session's container meanwhile."""
+
+
 class Sandboxes:
     """Finds, makes and reopens. Safe to call from any number of tasks of one event loop."""
 
-    def __init__(self, backend: SandboxBackend, open_channel: OpenChannel) -> None:
+    def __init__(
+        self,
+        backend: SandboxBackend,
+        open_channel: OpenChannel,
+        *,
+        archives: Archives,
+        pool: PoolConfig | None = None,
+        lease: str = "",
+    ) -> None:
         self.backend = backend
+        self.archives = archives
+        self.lease = lease or lease_name()
+        self.pool = Pool(backend, open_channel, pool or PoolConfig(), self.lease)
         self._open_channel = open_channel
         self._channels: dict[uuid.UUID, Sandbox] = {}
         self._openings: dict[uuid.UUID, asyncio.Task[Sandbox]] = {}
@@ -65,6 +88,8 @@ class Sandboxes:
         Cancelling a caller leaves the opening to the others and to the next one: an engine that
         was asked for a container makes it, whoever still waits for it.
 
+        A new session takes one from the pool; an archived workspace is restored first.
+
         Raises: SandboxUnavailableError, ImageNotFoundError, NotFoundError for a deleted session.
         """
         opening = self._openings.get(session.id)
@@ -79,17 +104,49 @@ class Sandboxes:
             channel = self._channels.get(session.id)
             if channel is not None and channel.is_open:
                 return channel
-            row = await Session.objects.filter(id=session.id, deletion_requested_at=None).afirst()
-            if row is None:
-                raise NotFoundError("There is no such session.")
-            if row.container_id:
+            deadline = asyncio.get_running_loop().time() + OTHERS_WAIT_S
+            while asyncio.get_running_loop().time() < deadline:
                 try:
-                    return await self._open_patiently(row)
-                except ContainerLostError as error:
-                    logger.warning("session %s: %s", session.id, error.message)
-                    await self._set_state(row, State.DISCONNECTED, error.message)
-                    await self.backend.remove(row.container_id)
-            return await self._create(row)
+                    return await self._find_or_make(await self._row(session.id))
+                except _TakenError:
+                    await asyncio.sleep(OTHERS_POLL_S)
+            raise SandboxUnavailableError("The container is being made elsewhere. Try again.")
+
+    async def _row(self, session_id: uuid.UUID) -> Session:
+        row = await Session.objects.filter(id=session_id, deletion_requested_at=None).afirst()
+        if row is None:
+            raise NotFoundError("There is no such session.")
+        return row
+
+    async def _find_or_make(self, row: Session) -> Sandbox:
+        """Raises: _TakenError when another process is at it."""
+        if self.is_being_made(row):
+            raise _TakenError
+        if row.container_id and row.container_state == State.PENDING:
+            await self.backend.remove(row.container_id)  # what a dead process left half made
+        elif row.container_id:
+            try:
+                return await self._open_patiently(row)
+            except ContainerLostError as error:
+                logger.warning("session %s: %s", row.id, error.message)
+                await self._set_state(row, State.DISCONNECTED, error.message)
+                await self.backend.remove(row.container_id)
+        if row.archived_at is not None:
+            return await self._restore(row)
+        if not row.workspace_volume:
+            claimed = await self.pool.claim(row)
+            if claimed is not None:
+                return await self._take(row, claimed)
+        return await self._create(row)
+
+    def is_being_made(self, row: Session) -> bool:
+        """Whether a living process other than this one makes, restores or archives it."""
+        if row.container_state != State.PENDING or row.container_holder in ("", self.lease):
+            return False
+        if is_holder_dead(row.container_holder) or row.container_started_at is None:
+            return False
+        age = timezone.now() - row.container_started_at
+        return age < dt.timedelta(seconds=ABANDONED_S)
 
     async def reconnect(self, session: Session, container_id: str) -> Sandbox:
         """That very container again. Raises: ContainerLostError when it is gone."""
@@ -128,6 +185,11 @@ class Sandboxes:
         except ContainerLostError:
             return False
 
+    def open_channel(self, session: Session) -> Sandbox | None:
+        """The channel there is; nothing is started or waited for."""
+        channel = self._channels.get(session.id)
+        return channel if channel is not None and channel.is_open else None
+
     def container_id(self, session: Session) -> str:
         """The container the open channel leads to, empty when there is none."""
         return self._container_ids.get(session.id, "")
@@ -137,56 +199,121 @@ class Sandboxes:
         row = await Session.objects.aget(id=session.id)
         known = self._shells.get(row.container_id)
         if known is None:
-            known = await self._find_shell(await self.connect(session))
+            known = await find_shell(await self.connect(session))
             row = await Session.objects.aget(id=session.id)
             self._shells[row.container_id] = known
         return known
 
-    async def _find_shell(self, sandbox: Sandbox) -> str:
-        for path in SHELLS:
-            probe = await sandbox.exec(
-                ExecRequest(
-                    exec_id=f"shell-{uuid.uuid4().hex}",
-                    argv=(path, "-c", ":"),
-                    timeout_s=10,
-                    keep_log=False,
-                )
-            )
-            async for piece in probe:
-                if isinstance(piece, ExecEnded) and piece.ending.exit_code == 0:
-                    return path
-        return "/bin/sh"
-
     async def _open(self, row: Session) -> Sandbox:
         channel = await self._open_channel(await self.backend.open(row.container_id))
+        await self._register(row, channel)
+        return channel
+
+    async def _register(self, row: Session, channel: Sandbox) -> None:
         await self._close(row.id)
         self._channels[row.id] = channel
         self._container_ids[row.id] = row.container_id
         if row.container_state != State.CONNECTED:
             await self._set_state(row, State.CONNECTED)
+
+    async def _take(self, row: Session, claimed: Claimed) -> Sandbox:
+        """Make a pooled container the session's own."""
+        await row.arefresh_from_db()
+        limits = Limits.from_json(row.limits)
+        try:
+            if limits.differ_in_engine(self.pool.config.limits):
+                await self.backend.set_limits(row.container_id, limits)
+            channel = claimed.channel
+            if channel is None:
+                channel = await self._open_channel(await self.backend.open(row.container_id))
+        except ContainerLostError as error:
+            logger.warning("session %s: its pooled container: %s", row.id, error.message)
+            await self.backend.remove(row.container_id)
+            return await self._create(row)
+        if claimed.shell is not None:
+            self._shells[row.container_id] = claimed.shell
+        await self._register(row, channel)
+        await bus.notify(bus.session_topic(row.id))
         return channel
 
     async def _create(self, row: Session) -> Sandbox:
-        await self._set_state(row, State.PENDING)
-        spec = ContainerSpec(
+        """Raises: SandboxError, _TakenError."""
+        await self._begin(row, row.workspace_volume or names.workspace_volume_name(str(row.id)))
+        self.pool.start_begins()
+        try:
+            await self.backend.create(self._spec(row))
+            channel = await self._open(row)
+        except SandboxError as error:
+            await self._failed(row, error)
+            raise
+        finally:
+            self.pool.start_ends()
+        return channel
+
+    def _spec(self, row: Session) -> ContainerSpec:
+        return ContainerSpec(
             session_id=str(row.id),
             image=row.image,
             workspace_volume=row.workspace_volume,
             limits=Limits.from_json(row.limits),
+            name=row.container_id,
         )
-        try:
-            row.container_id = await self.backend.create(spec)
-        except SandboxError as error:
-            await self._set_state(row, State.FAILED, error.message)
-            raise
-        await Session.objects.filter(id=row.id).aupdate(
-            container_id=row.container_id, container_started_at=timezone.now()
+
+    async def _begin(self, row: Session, volume: str) -> None:
+        """Note which container and volume come next, before there is anything. Raises:
+        _TakenError when somebody else did."""
+        name, now = names.container_name(str(row.id)), timezone.now()
+        free = Session.objects.filter(
+            id=row.id,
+            container_id=row.container_id,
+            workspace_volume=row.workspace_volume,
+            deletion_requested_at=None,
         )
+        if not await free.aupdate(
+            container_id=name,
+            workspace_volume=volume,
+            container_state=State.PENDING,
+            container_holder=self.lease,
+            container_started_at=now,
+            last_active_at=now,
+        ):
+            raise _TakenError
+        row.container_id, row.workspace_volume = name, volume
+        await self._set_state(row, State.PENDING)
+
+    async def _failed(self, row: Session, error: SandboxError) -> None:
+        await self._set_state(row, State.FAILED, error.message)
+        if isinstance(error, ImageNotFoundError):
+            await Session.objects.filter(id=row.id, container_id=row.container_id).aupdate(
+                container_id=""
+            )
+
+    async def _restore(self, row: Session) -> Sandbox:
+        """Put the archive's files into a volume of their own; the archive goes when all are there.
+
+        Raises: SandboxError, _TakenError.
+        """
+        left_behind = row.workspace_volume
+        await self._begin(row, names.workspace_volume_name(str(row.id)))
+        if left_behind:
+            await self.backend.remove_volume(left_behind)  # of a restoring that was cut
         try:
-            return await self._open(row)
+            await self.backend.create(self._spec(row))
+            channel = await self._open_channel(await self.backend.open(row.container_id))
+            try:
+                await self.archives.restore(row.id, channel, size=row.archive_bytes)
+            except BaseException:
+                await channel.close()
+                raise
         except SandboxError as error:
-            await self._set_state(row, State.FAILED, error.message)
+            await self.backend.remove(row.container_id)
+            await self.backend.remove_volume(row.workspace_volume)
+            await self._forget_container(row, State.EXPIRED, error.message, workspace_volume="")
             raise
+        await Session.objects.filter(id=row.id).aupdate(archived_at=None, archive_bytes=0)
+        await self._register(row, channel)
+        await self.archives.forget(row.id)
+        return channel
 
     async def _set_state(self, row: Session, state: State, reason: str = "") -> None:
         row.container_state = state
@@ -194,33 +321,114 @@ class Sandboxes:
         await log.append(row.id, [ContainerState(state=state, reason=reason)])
         await bus.notify(bus.session_topic(row.id))
 
+    async def _forget_container(
+        self, row: Session, state: State, reason: str, **fields: object
+    ) -> None:
+        await Session.objects.filter(id=row.id, container_id=row.container_id).aupdate(
+            container_id="", container_started_at=None, container_holder="", **fields
+        )
+        self._shells.pop(row.container_id, None)
+        await self._set_state(row, state, reason)
+
     async def discard(
         self, session: Session, state: State, reason: str, *, even_if_busy: bool = True
     ) -> None:
         """Remove the container; the workspace stays. Raises: EngineUnavailableError."""
         async with self._locked(session.id):
-            busy = Turn.objects.filter(session=session, status=TurnStatus.RUNNING)
-            if not even_if_busy and await busy.aexists():
+            row = await Session.objects.aget(id=session.id)
+            if not even_if_busy and await self._is_busy(row, session):
                 return
             await self._close(session.id)
-            row = await Session.objects.aget(id=session.id)
             if row.container_id:
                 await self.backend.remove(row.container_id)
-                self._shells.pop(row.container_id, None)
-            await Session.objects.filter(id=row.id).aupdate(
-                container_id="", container_started_at=None
+            await self._forget_container(row, state, reason)
+
+    async def _is_busy(self, row: Session, seen: Session) -> bool:
+        """Whether something began since the row was `seen`."""
+        running = Turn.objects.filter(session=row, status=TurnStatus.RUNNING)
+        return row.last_active_at != seen.last_active_at or await running.aexists()
+
+    async def archive(self, session: Session) -> None:
+        """Turn a suspended session's workspace into an archive and remove its volume.
+
+        Crash-safe at every step: until the row says `archived_at` the volume is the truth, and
+        from then on the archive is. Raises: SandboxError, ConflictError when it is in use.
+        """
+        async with self._locked(session.id):
+            row = await self._row(session.id)
+            if row.container_id or not row.workspace_volume or await self._is_busy(row, session):
+                raise ConflictError("The session is in use.")
+            volume = row.workspace_volume
+            try:
+                await self._begin(row, volume)
+            except _TakenError:
+                raise ConflictError("The session is in use.") from None
+            try:
+                size = await self._write_archive(row)
+            except SandboxError as error:
+                await self.backend.remove(row.container_id)
+                await self._forget_container(row, State.SUSPENDED, error.message)
+                raise
+            reason = "Its files were archived. A message or a look at the files restores them."
+            await self._forget_container(
+                row,
+                State.EXPIRED,
+                reason,
+                workspace_volume="",
+                archived_at=timezone.now(),
+                archive_bytes=size,
             )
-            await self._set_state(row, state, reason)
+            await self.backend.remove_volume(volume)
+
+    async def _write_archive(self, row: Session) -> int:
+        await self.backend.create(self._spec(row))
+        channel = await self._open_channel(await self.backend.open(row.container_id))
+        try:
+            size = await self.archives.write(row.id, channel)
+        finally:
+            await channel.close()
+        await self.backend.remove(row.container_id)
+        return size
+
+    def is_in_hand(self, row: Session) -> bool:
+        """Whether somebody is at work on its container, here or in another living process."""
+        lock = self._locks.get(row.id)
+        return self.is_being_made(row) or (lock is not None and lock.locked())
+
+    async def put_right(self, seen: Session) -> None:
+        """End what a crash interrupted: the container goes, the files stay where they are whole.
+
+        Raises: SandboxError, NotFoundError.
+        """
+        async with self._locked(seen.id):
+            row = await self._row(seen.id)
+            if (
+                row.container_id != seen.container_id
+                or row.container_state != seen.container_state
+            ):
+                return
+            await self._close(row.id)
+            await self.backend.remove(row.container_id)
+            if row.archived_at is None:
+                reason = "The container is gone; files are kept."
+                await self._forget_container(row, State.SUSPENDED, reason)
+                return
+            if row.workspace_volume:
+                await self.backend.remove_volume(row.workspace_volume)
+            reason = "Restoring its files was interrupted; the archive is still there."
+            await self._forget_container(row, State.EXPIRED, reason, workspace_volume="")
 
     async def reclaim(self, session: Session) -> None:
         """Remove container and workspace of a session that is being deleted."""
         async with self._locked(session.id):
             await self._close(session.id)
-            for container in await self.backend.containers():
-                if container.session_id == str(session.id):
-                    await self.backend.remove(container.container_id)
-                    self._shells.pop(container.container_id, None)
-            await self.backend.remove_volume(session.workspace_volume)
+            row = await Session.objects.aget(id=session.id)
+            if row.container_id:
+                await self.backend.remove(row.container_id)
+                self._shells.pop(row.container_id, None)
+            if row.workspace_volume:
+                await self.backend.remove_volume(row.workspace_volume)
+            await self.archives.forget(session.id)
         self._locks.pop(session.id, None)
         self._openings.pop(session.id, None)
 
@@ -236,6 +444,7 @@ class Sandboxes:
         self._openings.clear()
         for session_id in list(self._channels):
             await self._close(session_id)
+        await self.pool.close_channels()
 
     async def aclose(self) -> None:
         await self.close_channels()

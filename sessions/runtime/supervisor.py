@@ -7,8 +7,6 @@ that has run out, or whose process on this host is gone, is free to take.
 import asyncio
 import datetime as dt
 import logging
-import os
-import socket
 import time
 import uuid
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from sessions.events import bus, log
 from sessions.events.types import SessionStatus, TurnEnded
 from sessions.models import Session, Turn, TurnStatus
 from sessions.models import SessionStatus as Status
+from sessions.runtime.leases import is_holder_dead, lease_name
 from sessions.runtime.process import Runtime
 from sessions.runtime.reaper import Reaper
 from sessions.runtime.runner import Runner
@@ -34,26 +33,6 @@ POLL_S = 1.0
 MAX_BACKOFF_S = 10.0
 FIRST_RETRY_S = 0.5
 MAX_FAULTS = 6
-
-
-def lease_name() -> str:
-    """Names this process on this host, so that another one can tell whether it still lives."""
-    return f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-
-
-def is_holder_dead(lease: str) -> bool:
-    """True only when the lease names a process of this host that is gone for certain."""
-    host, _, rest = lease.partition(":")
-    pid, _, _ = rest.partition(":")
-    if host != socket.gethostname()[:30] or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +53,14 @@ class Supervisor:
         self._runners: dict[uuid.UUID, tuple[Runner, asyncio.Task[None]]] = {}
         self._renewed_at = 0.0
         self._faults: dict[uuid.UUID, _Fault] = {}
-        self.reaper = Reaper(runtime.sandboxes)
+        self.reaper = Reaper(runtime.sandboxes, retention=runtime.config.retention)
 
     async def run(self) -> None:
         """Never raises but for cancellation: a failing pass is logged and tried again later."""
-        reaping = asyncio.create_task(self.reaper.run())
+        beside = [
+            asyncio.create_task(self.reaper.run(), name="reaper"),
+            asyncio.create_task(self._runtime.sandboxes.pool.run(), name="pool"),
+        ]
         wait_s = POLL_S
         try:
             async with bus.listen(bus.SUPERVISOR_TOPIC) as waiter:
@@ -92,8 +74,9 @@ class Supervisor:
                         wait_s = min(wait_s * 2, MAX_BACKOFF_S)
                     await waiter.wait(wait_s)
         finally:
-            reaping.cancel()
-            await asyncio.gather(reaping, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             await self.aclose()
 
     async def aclose(self) -> None:

@@ -1,8 +1,13 @@
 """The composition root: builds this process's Runtime from settings, once."""
 
-from django.conf import settings
+import datetime as dt
 
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from sessions.runtime.archives import Archives
 from sessions.runtime.models import ConfiguredModels
+from sessions.runtime.pool import PoolConfig, PoolSize
 from sessions.runtime.process import Runtime, SandboxConfig
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.channel import open_channel
@@ -53,6 +58,29 @@ def max_limits() -> Limits:
     )
 
 
+def pool_sizes() -> dict[str, PoolSize]:
+    """Read BERTH_POOL: `image=size`, or `image=size@seconds` between a claim and its refill.
+
+    Raises: ImproperlyConfigured.
+    """
+    sizes: dict[str, PoolSize] = {}
+    for entry in settings.BERTH_POOL:
+        image, _, rest = entry.rpartition("=")
+        size, _, pause = rest.partition("@")
+        if not image or not size.isdigit() or not (pause or "0").isdigit():
+            raise ImproperlyConfigured(
+                f"BERTH_POOL is a list of image=size or image=size@seconds, not {entry!r}."
+            )
+        if int(size):
+            sizes[image] = PoolSize(int(size), float(pause or 0))
+    return sizes
+
+
+def _retention() -> dt.timedelta | None:
+    days = settings.BERTH_RETENTION_DAYS
+    return dt.timedelta(days=days) if days else None
+
+
 def _build() -> Runtime:
     backend = DockerBackend(
         installation=settings.BERTH_INSTALLATION_ID,
@@ -60,11 +88,18 @@ def _build() -> Runtime:
         guest_volume_image=settings.BERTH_GUEST_IMAGE,
     )
     return Runtime(
-        sandboxes=Sandboxes(backend, open_channel),
+        sandboxes=Sandboxes(
+            backend,
+            open_channel,
+            archives=Archives(settings.VAR_DIR / "archives"),
+            pool=PoolConfig(pool_sizes(), default_limits()),
+        ),
         models=ConfiguredModels.from_settings(),
         config=SandboxConfig(
             default_image=settings.BERTH_DEFAULT_IMAGE,
             limits_default=default_limits(),
             limits_max=max_limits(),
+            expires_after_s=round(settings.BERTH_IDLE_MINUTES * 60),
+            retention=_retention(),
         ),
     )

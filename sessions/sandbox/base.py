@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from sessions.events.types import Ending, Stream
+from sessions.sandbox import names
 from sessions.sandbox.limits import Limits
 
 EntryKind: TypeAlias = Literal["file", "folder", "symlink", "other"]
@@ -19,21 +20,31 @@ ArchiveFormat: TypeAlias = Literal["zip", "tar"]
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """`session_id` goes into a label; `workspace_volume` is created when missing."""
+    """`name` is the container's id from then on. Whoever asks for a container chooses and notes
+    it first, so that what a crash leaves half made is found again.
+
+    `session_id` goes into a label, `names.POOL` for a container that waits for its session;
+    `workspace_volume` is created when missing.
+    """
 
     session_id: str
     image: str
     workspace_volume: str
     limits: Limits
+    name: str = field(default_factory=names.container_name)
 
 
 @dataclass(frozen=True, slots=True)
 class ContainerInfo:
     container_id: str
+    """The name it was created by."""
     session_id: str
+    """Of whom it was made for, `names.POOL` when that was nobody yet."""
     is_running: bool
     oom_killed: bool = False
     exit_code: int | None = None
+    engine_id: str = ""
+    """What the engine calls it; sessions of old versions know their container by this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +86,14 @@ class SandboxBackend(Protocol):
     """Every verb raises EngineUnavailableError when the engine does not answer."""
 
     async def create(self, spec: ContainerSpec) -> str:
-        """Create and start a container; returns its id. Raises: ImageNotFoundError."""
+        """Create and start a container; returns its id, which is `spec.name`.
+
+        Raises: ImageNotFoundError. Nothing is left behind then.
+        """
+        ...
+
+    async def set_limits(self, container_id: str, limits: Limits) -> None:
+        """Change what the engine enforces, at once. Raises: ContainerLostError."""
         ...
 
     async def open(self, container_id: str) -> DuplexStream:
@@ -99,11 +117,15 @@ class SandboxBackend(Protocol):
         ...
 
     async def volumes(self) -> dict[str, str]:
-        """Workspace volumes of this installation: volume name to session id."""
+        """Workspace volumes of this installation: volume name to session id, or `names.POOL`."""
         ...
 
     async def images(self) -> list[ImageInfo]:
         """Images a session may use, by their names."""
+        ...
+
+    async def image_id(self, name: str) -> str:
+        """Names the image's content: another one after a rebuild. Raises: ImageNotFoundError."""
         ...
 
     async def engine(self) -> EngineInfo: ...
@@ -209,6 +231,11 @@ class Sandbox(Protocol):
     @property
     def is_open(self) -> bool: ...
 
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a command is followed, or a request waits for its answer."""
+        ...
+
     async def exec(self, request: ExecRequest) -> Exec: ...
 
     async def list_dir(self, path: str) -> list[Entry]: ...
@@ -237,6 +264,20 @@ class Sandbox(Protocol):
 
     def archive(self, path: str, *, format: ArchiveFormat) -> AsyncIterator[bytes]:
         """The folder at `path` as a streamed archive. Symlinks stay symlinks."""
+        ...
+
+    def archive_all(self) -> AsyncIterator[bytes]:
+        """The whole workspace as a tar archive, whatever the permissions of what is in it.
+
+        Raises, behind the last piece: FileAccessError when bytes of a file were left out.
+        """
+        ...
+
+    async def unpack(self, data: AsyncIterable[bytes]) -> None:
+        """Fill the workspace from a tar archive; all becomes its user's.
+
+        Raises: InvalidInputError for what is no whole archive, DiskFullError.
+        """
         ...
 
     async def usage(self) -> Usage: ...

@@ -24,6 +24,11 @@ class GuestChannel(SandboxFiles, Sandbox):
     def is_open(self) -> bool:
         return self._connection.is_open
 
+    @property
+    @override
+    def is_in_use(self) -> bool:
+        return self._connection.is_in_use
+
     @override
     async def exec(self, request: ExecRequest) -> Exec:
         return RemoteExec(self._connection, request)
@@ -31,6 +36,7 @@ class GuestChannel(SandboxFiles, Sandbox):
     @override
     async def usage(self) -> Usage:
         async with Request(self._connection, "usage") as request:
+            request.is_background = True
             figures = await request.result()
             names = [field.name for field in dataclasses.fields(Usage)]
             return Usage(**{name: _figure(figures.get(name)) for name in names})

@@ -31,6 +31,9 @@ _BACKLOG_BYTES = 1024 * 1024
 class Route(Protocol):
     """Where the frames of one id go. Both methods return at once and never call back in."""
 
+    is_background: bool
+    """Open without anybody doing anything, as a watch is: it keeps no sandbox in use."""
+
     def receive(self, kind: int, payload: bytes) -> None:
         """Raises: wire.WireError, ValueError, TypeError, KeyError for what breaks the protocol."""
         ...
@@ -58,6 +61,10 @@ class Connection:
     @property
     def is_open(self) -> bool:
         return self._error is None and bool(self._tasks)
+
+    @property
+    def is_in_use(self) -> bool:
+        return any(not route.is_background for route in self._routes.values())
 
     def failure(self) -> SandboxError:
         """Why it is closed; a new exception each time, as each is raised in a task of its own."""

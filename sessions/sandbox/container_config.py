@@ -8,7 +8,7 @@ from typing import Any
 
 from sessions.sandbox import names
 from sessions.sandbox.base import ContainerSpec
-from sessions.sandbox.limits import MIB
+from sessions.sandbox.limits import MIB, Limits
 
 GUEST_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
 MAX_OPEN_FILES = 4096
@@ -55,6 +55,17 @@ def container_config(
     }
 
 
+def engine_limits(limits: Limits) -> dict[str, int]:
+    """Those that the engine enforces, and can change while the container runs."""
+    return {
+        "Memory": limits.memory_bytes,
+        # Equal to the memory limit means no swap at all.
+        "MemorySwap": limits.memory_bytes,
+        "NanoCpus": round(limits.cpus * NANO),
+        "PidsLimit": limits.pids,
+    }
+
+
 def _host_config(spec: ContainerSpec, labels: dict[str, str], guest_volume: str) -> dict[str, Any]:
     return {
         "NetworkMode": "none",
@@ -66,11 +77,7 @@ def _host_config(spec: ContainerSpec, labels: dict[str, str], guest_volume: str)
         "SecurityOpt": ["no-new-privileges:true"],
         "IpcMode": "private",
         "Init": False,
-        "Memory": spec.limits.memory_bytes,
-        # Equal to the memory limit means no swap at all.
-        "MemorySwap": spec.limits.memory_bytes,
-        "NanoCpus": round(spec.limits.cpus * NANO),
-        "PidsLimit": spec.limits.pids,
+        **engine_limits(spec.limits),
         "OomKillDisable": False,
         "ShmSize": SHARED_MEMORY_BYTES,
         "Ulimits": [

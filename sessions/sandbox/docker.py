@@ -1,6 +1,5 @@
 """The Docker backend: sessions as containers of one engine, found again by their labels."""
 
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,10 +15,11 @@ from sessions.sandbox.base import (
     ImageInfo,
     SandboxBackend,
 )
-from sessions.sandbox.container_config import container_config, guest_argv
+from sessions.sandbox.container_config import container_config, engine_limits, guest_argv
 from sessions.sandbox.docker_client import AsyncDocker
 from sessions.sandbox.exec_stream import open_exec
 from sessions.sandbox.guest_volume import GuestVolume
+from sessions.sandbox.limits import Limits
 
 _LIMIT_SUPPORT = {
     "memory": "MemoryLimit",
@@ -52,14 +52,17 @@ class DockerBackend(SandboxBackend):
     async def create(self, spec: ContainerSpec) -> str:
         guest_volume = await self._guest_volume.ensure()
         config = container_config(spec, installation=self._installation, guest_volume=guest_volume)
-        name = names.container_name(spec.session_id, secrets.token_hex(3))
-        container_id = await self._docker.create_container(config, name)
+        await self._docker.create_container(config, spec.name)
         try:
-            await self._docker.call(lambda api: api.start(container_id))
+            await self._docker.call(lambda api: api.start(spec.name))
         except BaseException:
-            await self.remove(container_id)
+            await self.remove(spec.name)
             raise
-        return container_id
+        return spec.name
+
+    @override
+    async def set_limits(self, container_id: str, limits: Limits) -> None:
+        await self._docker.update_container(container_id, engine_limits(limits))
 
     @override
     async def open(self, container_id: str) -> DuplexStream:
@@ -80,11 +83,12 @@ class DockerBackend(SandboxBackend):
         state = found["State"]
         is_running = bool(state["Running"]) and not state["Paused"]
         return ContainerInfo(
-            container_id=str(found["Id"]),
+            container_id=str(found["Name"]).removeprefix("/"),
             session_id=names.session_of(labels),
             is_running=is_running,
             oom_killed=bool(state["OOMKilled"]),
             exit_code=None if state["Running"] else int(state["ExitCode"]),
+            engine_id=str(found["Id"]),
         )
 
     @override
@@ -101,11 +105,13 @@ class DockerBackend(SandboxBackend):
         rows = await self._docker.call(lambda api: api.containers(all=True, filters=wanted))
         return [
             ContainerInfo(
-                container_id=str(row["Id"]),
+                container_id=str(row["Names"][0]).removeprefix("/"),
                 session_id=names.session_of(row["Labels"]),
                 is_running=row["State"] == "running",
+                engine_id=str(row["Id"]),
             )
             for row in rows
+            if row["Names"]  # one that is being removed has none any more
         ]
 
     @override
@@ -127,6 +133,10 @@ class DockerBackend(SandboxBackend):
             if "<none>" not in tag and (tag in allowed or _is_sandbox_image(row["Labels"]))
         }
         return [found[name] for name in sorted(found)]
+
+    @override
+    async def image_id(self, name: str) -> str:
+        return str((await self._docker.inspect_image(name))["Id"])
 
     @override
     async def engine(self) -> EngineInfo:

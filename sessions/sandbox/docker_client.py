@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import docker
 import requests
 import urllib3
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, create_api_error_from_http_exception
 from docker.utils import kwargs_from_env
 
 from sessions.errors import EngineUnavailableError, SandboxError
@@ -89,6 +90,21 @@ class AsyncDocker:
             return str(created["Id"])
 
         return await self.call(create)
+
+    async def update_container(self, container: str, resources: dict[str, Any]) -> None:
+        """`resources` is the engine's own JSON: the SDK's method knows neither processes nor CPUs.
+
+        Raises: ContainerLostError.
+        """
+
+        def update(api: docker.APIClient) -> None:
+            url = f"{api.base_url}/v{api.api_version}/containers/{quote(container)}/update"
+            try:
+                api.post(url, json=resources, timeout=CALL_TIMEOUT_S).raise_for_status()
+            except requests.exceptions.HTTPError as error:
+                create_api_error_from_http_exception(error)
+
+        await self.call(update)
 
     async def inspect_image(self, image: str) -> dict[str, Any]:
         """Raises: ImageNotFoundError."""

@@ -26,6 +26,11 @@ class Limits:
     max_tokens: int = 2_000_000
     """Input and output tokens per turn, together."""
 
+    def differ_in_engine(self, other: "Limits") -> bool:
+        """Whether a container made with `other` has to be changed."""
+        mine = (self.memory_bytes, self.cpus, self.pids)
+        return mine != (other.memory_bytes, other.cpus, other.pids)
+
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 

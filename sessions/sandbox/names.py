@@ -1,5 +1,6 @@
 """How Berth's things are called in a Docker engine. Labels find them; names only help people."""
 
+import secrets
 from collections.abc import Mapping
 
 INSTALLATION_LABEL = "berth.installation"
@@ -11,6 +12,9 @@ GUEST_LABEL = "berth.guest"
 SANDBOX_IMAGE = "berth/sandbox"
 SLIM_IMAGE = "berth/sandbox-slim"
 BASE_IMAGE = "berth/base"
+
+POOL = "pool"
+"""Stands for a session in labels and names of what was made before its session."""
 
 HOSTNAME = "berth"
 WORKSPACE_PATH = "/workspace"
@@ -31,12 +35,14 @@ def session_of(labels: Mapping[str, str] | None) -> str:
     return (labels or {}).get(SESSION_LABEL, "")
 
 
-def container_name(session_id: str, suffix: str) -> str:
-    return f"berth-{session_id}-{suffix}"
+def container_name(session_id: str = "") -> str:
+    """A new one each time."""
+    return f"berth-{session_id or POOL}-{secrets.token_hex(4)}"
 
 
-def workspace_volume_name(session_id: str) -> str:
-    return f"berth-ws-{session_id}"
+def workspace_volume_name(session_id: str = "") -> str:
+    """A new one each time."""
+    return f"berth-ws-{session_id or POOL}-{secrets.token_hex(4)}"
 
 
 def guest_volume_name(content_hash: str) -> str:

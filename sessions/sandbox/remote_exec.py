@@ -44,6 +44,7 @@ class RemoteExec(Exec, Route):
 
     def __init__(self, connection: Connection, request: ExecRequest) -> None:
         self.exec_id = request.exec_id
+        self.is_background = False
         self._connection = connection
         self._windows = {
             wire.STDOUT: _Window(request.stdout_offset),

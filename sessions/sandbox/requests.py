@@ -52,6 +52,7 @@ class Request(Route):
         payload = json.dumps(body).encode()
         if len(payload) > wire.MAX_PAYLOAD:
             raise InvalidInputError("The path is too long.", param="path")
+        self.is_background = False
         self._connection = connection
         self._chunks: deque[Chunk] = deque()
         self._received = self._consumed = 0

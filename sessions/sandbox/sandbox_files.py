@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing
 from typing import Any, get_args
 
+from sessions.errors import FileAccessError
 from sessions.sandbox.base import ArchiveFormat, Entry, EntryKind
 from sessions.sandbox.connection import Connection
 from sessions.sandbox.guest import wire
@@ -75,6 +76,27 @@ class SandboxFiles:
         async with request, aclosing(request.data()) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    async def archive_all(self) -> AsyncIterator[bytes]:
+        """Raises, behind the last piece: FileAccessError when bytes of a file were left out."""
+        request = Request(self._connection, "archive", path="", format="tar", whole=True)
+        async with request:
+            async with aclosing(request.data()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            result = await request.result()
+            skipped, special = result.get("skipped"), result.get("special")
+            if not _is_count(skipped) or not _is_count(special):
+                raise wire.WireError("an archive without its counts")
+            if skipped != special:
+                raise FileAccessError("Not all of the workspace could be read.")
+
+    async def unpack(self, data: AsyncIterable[bytes]) -> None:
+        async with Request(self._connection, "unpack") as request:
+            async for chunk in data:
+                await request.write(chunk)
+            await request.end_input()
+            await request.result()
 
     async def _ask(self, entry_path: str, verb: str, **arguments: Any) -> Entry:
         async with Request(self._connection, verb, **arguments) as request:

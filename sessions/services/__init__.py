@@ -12,6 +12,13 @@ from sessions.services.access import (
     sign_in_link_is_fresh,
     sign_in_link_use,
 )
+from sessions.services.idleness import (
+    MAX_EXPIRES_AFTER_S,
+    MIN_EXPIRES_AFTER_S,
+    session_keep,
+    session_set_expiry,
+    session_touch,
+)
 from sessions.services.uploads import MAX_UPLOAD_BYTES, NewUpload, upload_folder, upload_name
 from sessions.services.work import (
     MAX_QUEUED_TURNS,
@@ -27,9 +34,11 @@ from sessions.services.work import (
 )
 
 __all__ = [
+    "MAX_EXPIRES_AFTER_S",
     "MAX_QUEUED_TURNS",
     "MAX_TEXT_BYTES",
     "MAX_UPLOAD_BYTES",
+    "MIN_EXPIRES_AFTER_S",
     "NewUpload",
     "admin_ensure",
     "api_key_create",
@@ -37,7 +46,10 @@ __all__ = [
     "api_key_user",
     "session_create",
     "session_delete",
+    "session_keep",
     "session_rename",
+    "session_set_expiry",
+    "session_touch",
     "sign_in_link_create",
     "sign_in_link_is_fresh",
     "sign_in_link_use",

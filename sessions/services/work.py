@@ -26,6 +26,7 @@ from sessions.services.uploads import KeptFile, NewUpload, uploads_forget, with_
 
 MAX_TEXT_BYTES = 1 * MIB
 MAX_QUEUED_TURNS = 50
+DEFAULT_EXPIRES_AFTER_S = 20 * 60
 
 
 def clean_text(text: str) -> str:
@@ -78,7 +79,7 @@ async def _changed(session: Session, *, supervisor: bool = True) -> None:
         await bus.notify(bus.SUPERVISOR_TOPIC)
 
 
-async def session_create(
+async def session_create(  # noqa: PLR0913 - the columns of one row, all named
     *,
     owner: User,
     text: str,
@@ -88,6 +89,7 @@ async def session_create(
     limits: Limits,
     files: Sequence[NewUpload] = (),
     is_tour: bool = False,
+    expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
 ) -> Session:
     """A session with its first turn queued. Raises: InvalidInputError, DiskFullError."""
     text = clean_text(text)
@@ -105,6 +107,7 @@ async def session_create(
                 image=image,
                 limits=limits.to_json(),
                 is_tour=is_tour,
+                expires_after_s=expires_after_s,
             )
             created = SessionCreated(
                 title=title, provider=provider, model=model, image=image, limits=session.limits
@@ -131,6 +134,7 @@ async def turn_submit(*, session: Session, text: str, files: Sequence[NewUpload]
             waiting = Turn.objects.filter(session=session, status=TurnStatus.QUEUED).count()
             if waiting >= MAX_QUEUED_TURNS:
                 raise ConflictError(f"{waiting} messages wait already. Remove some first.")
+            Session.objects.filter(id=session.id).update(last_active_at=timezone.now())
             return _turn_create(session, text, kept)
 
     turn = await with_files(session.id, files, write)

@@ -64,7 +64,9 @@ class Away(ChildBackend):
 @pytest.fixture
 def engine(sandbox_runtime: Runtime) -> Away:
     engine = Away()
-    sandbox_runtime.sandboxes = Sandboxes(engine, open_channel)
+    sandbox_runtime.sandboxes = Sandboxes(
+        engine, open_channel, archives=sandbox_runtime.sandboxes.archives
+    )
     return engine
 
 
@@ -120,17 +122,15 @@ async def test_a_container_whose_caller_left_is_used_by_the_next(
     assert (row.container_id, row.container_state) == (only.container_id, "connected")
 
 
-async def test_a_stray_of_a_living_session_is_removed_at_second_sight(
+async def test_a_stray_of_a_living_session_is_removed_and_its_own_is_not(
     engine: Away, sandbox_runtime: Runtime, agent_session: Session
 ) -> None:
-    await engine.create(
-        ContainerSpec(str(agent_session.id), "child", agent_session.workspace_volume, Limits())
-    )
-    reaper = Reaper(sandbox_runtime.sandboxes)
-    await reaper.reconcile()
-    assert len(await engine.containers()) == 1
-    await reaper.reconcile()
-    assert await engine.containers() == []
+    await sandbox_runtime.sandboxes.connect(agent_session)
+    row = await Session.objects.aget(id=agent_session.id)
+    await engine.create(ContainerSpec(str(row.id), "child", row.workspace_volume, Limits()))
+    await Reaper(sandbox_runtime.sandboxes).reconcile()
+    assert [c.container_id for c in await engine.containers()] == [row.container_id]
+    assert list(await engine.volumes()) == [row.workspace_volume]
 
 
 async def test_one_session_that_cannot_be_reclaimed_holds_up_no_other(

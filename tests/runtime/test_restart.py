@@ -9,9 +9,10 @@ from django.contrib.auth.models import User
 from sessions import services
 from sessions.events.types import CallEnded, CallStarted, Output, TurnEnded
 from sessions.models import Session, Turn, TurnStatus
+from sessions.runtime.leases import is_holder_dead, lease_name
 from sessions.runtime.process import Runtime
 from sessions.runtime.sandboxes import Sandboxes
-from sessions.runtime.supervisor import Supervisor, is_holder_dead, lease_name
+from sessions.runtime.supervisor import Supervisor
 from sessions.sandbox.channel import open_channel
 from tests.runtime.conftest import Log
 from tests.runtime.test_turns import is_end, output_of, start
@@ -37,7 +38,8 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 def _another(runtime: Runtime) -> Runtime:
     """A second process's runtime: the same engine, no channel of the first one's."""
-    sandboxes = Sandboxes(runtime.sandboxes.backend, open_channel)
+    before = runtime.sandboxes
+    sandboxes = Sandboxes(before.backend, open_channel, archives=before.archives)
     return Runtime(sandboxes=sandboxes, models=ScriptedModels(), config=runtime.config)
 
 

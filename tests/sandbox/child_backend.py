@@ -11,7 +11,7 @@ import shutil
 import socket
 import sys
 import tempfile
-import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from typing_extensions import override
@@ -26,6 +26,7 @@ from sessions.sandbox.base import (
     ImageInfo,
     SandboxBackend,
 )
+from sessions.sandbox.limits import Limits
 
 GUEST = Path(guest.__file__).parent / "__main__.py"
 WORKSPACE_UID = 1000
@@ -137,11 +138,15 @@ class ChildBackend(SandboxBackend):
 
     @override
     async def create(self, spec: ContainerSpec) -> str:
-        container_id = uuid.uuid4().hex
         child = ChildGuest(spec, self._volume(spec))
-        self._guests[container_id] = child
+        self._guests[spec.name] = child
         await child.start()
-        return container_id
+        return spec.name
+
+    @override
+    async def set_limits(self, container_id: str, limits: Limits) -> None:
+        child = self.guest(container_id)
+        child.spec = replace(child.spec, limits=limits)
 
     def _volume(self, spec: ContainerSpec) -> Path:
         if spec.workspace_volume not in self._volumes:
@@ -200,6 +205,10 @@ class ChildBackend(SandboxBackend):
     @override
     async def images(self) -> list[ImageInfo]:
         return [ImageInfo("child", 0)]
+
+    @override
+    async def image_id(self, name: str) -> str:
+        return f"{name}@1"
 
     @override
     async def engine(self) -> EngineInfo:

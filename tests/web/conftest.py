@@ -13,6 +13,7 @@ from sessions.errors import EngineUnavailableError, ModelRefusedError
 from sessions.providers.base import ModelStatus, Provider
 from sessions.providers.registry import ModelChoice
 from sessions.providers.scripted import ScriptedProvider
+from sessions.runtime.archives import Archives
 from sessions.runtime.process import Runtime, SandboxConfig
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.wiring import max_limits, use_runtime
@@ -45,6 +46,13 @@ class EmptyEngine:
 
     async def inspect(self, container_id: str) -> ContainerInfo:
         raise EngineUnavailableError("This engine starts nothing.")
+
+    async def set_limits(self, container_id: str, limits: Limits) -> None:
+        self._ask()
+
+    async def image_id(self, name: str) -> str:
+        self._ask()
+        return name
 
     async def remove(self, container_id: str) -> None:
         self._ask()
@@ -111,9 +119,10 @@ async def _no_channel(stream: DuplexStream) -> Sandbox:
 
 
 @pytest.fixture(autouse=True)
-def _web_runtime(engine: EmptyEngine, models: ScriptedOnly) -> Iterator[None]:
+def _web_runtime(engine: EmptyEngine, models: ScriptedOnly, tmp_path: Path) -> Iterator[None]:
     config = SandboxConfig("berth/sandbox", Limits(), max_limits())
-    use_runtime(Runtime(sandboxes=Sandboxes(engine, _no_channel), models=models, config=config))
+    sandboxes = Sandboxes(engine, _no_channel, archives=Archives(tmp_path / "archives"))
+    use_runtime(Runtime(sandboxes=sandboxes, models=models, config=config))
     yield
     use_runtime(None)
 

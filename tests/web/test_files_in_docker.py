@@ -5,11 +5,13 @@ import io
 import uuid
 import zipfile
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from django.test import AsyncClient
 
 from sessions.models import Session
+from sessions.runtime.archives import Archives
 from sessions.runtime.process import Runtime, SandboxConfig
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.wiring import max_limits, use_runtime
@@ -38,7 +40,8 @@ async def docker() -> AsyncIterator[AsyncDocker]:
 @pytest.fixture
 async def small_volume(docker: AsyncDocker, agent_session: Session) -> str:
     """The session's workspace, made beforehand so that it is small and its disk can be full."""
-    name = agent_session.workspace_volume
+    name = agent_session.workspace_volume = names.workspace_volume_name(str(agent_session.id))
+    await agent_session.asave(update_fields=["workspace_volume"])
     options = {
         "type": "tmpfs",
         "device": "tmpfs",
@@ -52,9 +55,11 @@ async def small_volume(docker: AsyncDocker, agent_session: Session) -> str:
 
 
 @pytest.fixture
-async def sandbox(agent_session: Session, small_volume: str) -> AsyncIterator[Sandbox]:
+async def sandbox(
+    agent_session: Session, small_volume: str, tmp_path: Path
+) -> AsyncIterator[Sandbox]:
     backend = DockerBackend(installation=INSTALLATION)
-    sandboxes = Sandboxes(backend, open_channel)
+    sandboxes = Sandboxes(backend, open_channel, archives=Archives(tmp_path / "archives"))
     config = SandboxConfig(names.SLIM_IMAGE, Limits(), max_limits())
     use_runtime(Runtime(sandboxes=sandboxes, models=ScriptedOnly(), config=config))
     yield await sandboxes.connect(agent_session)

@@ -22,7 +22,8 @@ MAX_DEPTH = 200
 def write_archive(place: Place, kind: str, fd: int = 1) -> dict[str, object]:
     """Names start with the folder's own, except for the workspace itself.
 
-    What cannot be read, or is neither file, folder nor link, is left out and counted.
+    What cannot be read, or is neither file, folder nor link, is left out and counted; the latter,
+    which hold no bytes, as `special` as well.
     """
     if not S_ISDIR(place.lstat().st_mode):
         raise PathError("wrong_entry_kind", "not a folder")
@@ -31,7 +32,7 @@ def write_archive(place: Place, kind: str, fd: int = 1) -> dict[str, object]:
     folder = place.open_folder()
     output = Output(fd)
     stream = ZipStream(output) if kind == "zip" else TarStream(output)
-    skipped = 0
+    skipped = special = 0
     prefix = place.name + b"/" if place.name else b""
     if prefix:
         stream.folder(prefix, os.fstat(folder))
@@ -41,9 +42,10 @@ def write_archive(place: Place, kind: str, fd: int = 1) -> dict[str, object]:
             skipped += path.count(b"/") - prefix.count(b"/") > MAX_DEPTH
         elif not _add(stream, parent, name, path, info):
             skipped += 1
+            special += not (S_ISREG(info.st_mode) or S_ISLNK(info.st_mode))
     stream.end()
     output.flush()
-    return {"skipped": skipped}
+    return {"skipped": skipped, "special": special}
 
 
 def _walk(

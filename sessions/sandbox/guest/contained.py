@@ -55,6 +55,7 @@ class Workspace:
     """Paths in, places out. Folders stay open until the process ends: one request, one process."""
 
     def __init__(self, root: str) -> None:
+        self.root = root
         self._root = os.fsencode(root)
         self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 

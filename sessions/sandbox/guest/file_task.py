@@ -45,7 +45,7 @@ class FileTask(Source):
         _enlarge(self._data_fd)
         self._answer_fd, answer_write = os.pipe2(os.O_CLOEXEC)
         in_read, in_write = guest.null_fd, -1
-        if fields.get("verb") == "write":
+        if fields.get("verb") in ("write", "unpack"):
             in_read, in_write = os.pipe2(os.O_CLOEXEC)
         try:
             self._pid = self._fork((in_read, data_write, answer_write), fields)
@@ -65,7 +65,7 @@ class FileTask(Source):
 
     def _fork(self, fds: tuple[int, int, int], fields: dict[str, object]) -> int:
         # Memory: only once files are asked for.
-        from sessions.sandbox.guest.file_verbs import load, run
+        from sessions.sandbox.guest.file_verbs import is_whole, load, run
 
         load(fields.get("verb"))
         workspace = self._guest.workspace
@@ -74,7 +74,8 @@ class FileTask(Source):
             os.closerange(_FIRST_FD_TO_CLOSE, _LAST_FD_TO_CLOSE)  # there is no exec to do it
             return run(workspace, fields)
 
-        return spawn.fork(self._guest.user, self._guest.tags.take(), fds, child)
+        user = self._guest.root if is_whole(fields) else self._guest.user
+        return spawn.fork(user, self._guest.tags.take(), fds, child)
 
     # From the process
 

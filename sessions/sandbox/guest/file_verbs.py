@@ -35,8 +35,13 @@ _CODES = {
 def load(verb: object) -> None:
     """Import what only this verb needs: late, as it takes memory, yet still as the guest, as its
     user may not be able to read the interpreter's folders."""
-    if verb == "archive":
-        __import__("sessions.sandbox.guest.archive")
+    if verb in ("archive", "unpack"):
+        __import__("sessions.sandbox.guest." + str(verb))
+
+
+def is_whole(fields: dict[str, object]) -> bool:
+    """An archive of everything, whatever its permissions: read as root, and never followed out."""
+    return fields.get("verb") == "archive" and fields.get("whole") is True
 
 
 def run(root: str, fields: dict[str, object]) -> int:
@@ -204,8 +209,16 @@ def _remove(workspace: Workspace, fields: dict[str, object]) -> dict[str, object
 def _archive(workspace: Workspace, fields: dict[str, object]) -> dict[str, object]:
     from sessions.sandbox.guest.archive import write_archive  # loaded by `load`
 
-    place = workspace.place(_path(fields))
-    return write_archive(place, str(fields.get("format")))
+    path = _path(fields)
+    if is_whole(fields) and path:
+        raise PathError("bad_request", "only all of the workspace is archived as a whole")
+    return write_archive(workspace.place(path), str(fields.get("format")))
+
+
+def _unpack(workspace: Workspace, fields: dict[str, object]) -> dict[str, object]:
+    from sessions.sandbox.guest.unpack import unpack  # loaded by `load`
+
+    return unpack(workspace.root)
 
 
 VERBS: dict[str, Callable[[Workspace, dict[str, object]], dict[str, object]]] = {
@@ -217,4 +230,5 @@ VERBS: dict[str, Callable[[Workspace, dict[str, object]], dict[str, object]]] = 
     "rename": _rename,
     "remove": _remove,
     "archive": _archive,
+    "unpack": _unpack,
 }

@@ -41,6 +41,7 @@ class Guest:
         self.loop = Loop()
         self.workspace = options["workspace"]
         self.user = User(int(options["uid"]), int(options["gid"]))
+        self.root = User(0, 0)
         self.environment = base_environment(os.environ, self.workspace)
         self.logs = LogFolder(options["run-dir"] + "/calls")
         self.cgroup = Cgroup()
