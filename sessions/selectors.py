@@ -3,6 +3,7 @@
 import datetime as dt
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser, User
@@ -90,3 +91,26 @@ async def queued_turns(*, session: Session) -> list[Turn]:
 
 async def api_key_list(*, user: User) -> list[ApiKey]:
     return [key async for key in ApiKey.objects.filter(user=user).order_by("-created_at")]
+
+
+def _millis(time: dt.datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp() * 1000)
+
+
+def session_json(session: Session) -> dict[str, Any]:
+    """What can change about a session without an event of its own; times in ms since 1970."""
+    return {
+        "id": str(session.id),
+        "title": session.title,
+        "status": session.status,
+        "provider": session.provider,
+        "model": session.model,
+        "image": session.image,
+        "container_state": session.container_state,
+        "limits": session.limits,
+        "expires_after_s": session.expires_after_s,
+        "suspends_at": _millis(session.suspends_at),
+        "archived_at": _millis(session.archived_at),
+        "archive_bytes": session.archive_bytes,
+        "is_tour": session.is_tour,
+    }

@@ -31,7 +31,6 @@ from sessions.streaming.protocol import (
     dump_json,
     encode_batch,
     parse_client_frame,
-    session_to_json,
 )
 from sessions.streaming.window import SendWindow
 
@@ -135,11 +134,11 @@ class SessionConsumer(OwnedTaskConsumer):
         session = self._access.session
         if self._follow.after > session.last_seq:
             raise InvalidInputError("The cursor is ahead of the log.")
-        hello = {**session_to_json(session), "can_write": True}
+        hello = {**selectors.session_json(session), "can_write": True}
         await self._send_json(
             type="hello", session=hello, last_seq=session.last_seq, now=int(time.time() * 1000)
         )
-        shown = session_to_json(session)
+        shown = selectors.session_json(session)
         replay_to: int | None = session.last_seq
         seq = self._follow.after
         async for batch in follow(session.id, after=seq):
@@ -150,8 +149,10 @@ class SessionConsumer(OwnedTaskConsumer):
             elif replay_to is not None:
                 replay_to = None
                 await self._send_json(type="caught_up", seq=seq)
-            if await self._access.refresh() and shown != session_to_json(self._access.session):
-                shown = session_to_json(self._access.session)
+            if await self._access.refresh() and shown != selectors.session_json(
+                self._access.session
+            ):
+                shown = selectors.session_json(self._access.session)
                 await self._send_json(type="session", session=shown)
 
     def _wanted(self, batch: list[StoredEvent]) -> list[StoredEvent]:

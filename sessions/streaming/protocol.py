@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 from sessions.errors import InvalidInputError
 from sessions.events.types import MessageDone, Output, StepEnded, StoredEvent, ToolResult
-from sessions.models import Session
 from sessions.streaming.markdown import render_markdown
 
 CLOSE_BAD_FRAME = 4400
@@ -159,18 +158,3 @@ def event_to_json(event: StoredEvent) -> dict[str, Any]:
         text = body.item.get("text")
         fields["text"] = text[:MAX_TOOL_TEXT_CHARS] if isinstance(text, str) else ""
     return {**fields, "seq": event.seq, "at": event.created_at_ms, "type": body.type}
-
-
-def session_to_json(session: Session) -> dict[str, Any]:
-    """What can change about a session without an event of its own."""
-    return {
-        "id": str(session.id),
-        "title": session.title,
-        "status": session.status,
-        "provider": session.provider,
-        "model": session.model,
-        "image": session.image,
-        "container_state": session.container_state,
-        "limits": session.limits,
-        "is_tour": session.is_tour,
-    }

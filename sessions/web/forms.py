@@ -62,6 +62,24 @@ LIMIT_FIELDS = (
 )
 
 
+EXPIRIES = (
+    (5 * 60, "5 min"),
+    (20 * 60, "20 min"),
+    (3600, "1 h"),
+    (4 * 3600, "4 h"),
+    (24 * 3600, "1 day"),
+    (0, "never"),
+)
+"""How long a session may go without use before it is suspended, in seconds."""
+
+
+def expiry_choices(chosen_s: int) -> list[tuple[int, str]]:
+    """Those to choose from, with the one that is in force."""
+    if any(seconds == chosen_s for seconds, _ in EXPIRIES):
+        return list(EXPIRIES)
+    return [(chosen_s, f"{chosen_s / 60:g} min"), *EXPIRIES]
+
+
 class NewSessionForm(forms.Form):
     """What a session starts from; of the images the first is the default.
 
@@ -78,6 +96,14 @@ class NewSessionForm(forms.Form):
         error_messages={"invalid_choice": "This image is not offered here. Choose another."}
     )
 
+    expires_after_s = forms.TypedChoiceField(
+        required=False,
+        coerce=int,
+        empty_value=None,
+        label="Suspend when unused for",
+        error_messages={"invalid_choice": "Choose one of the times offered."},
+    )
+
     def __init__(
         self,
         data: Any = None,
@@ -87,8 +113,13 @@ class NewSessionForm(forms.Form):
         images: Sequence[str],
         limits_default: Limits,
         limits_max: Limits,
+        expires_after_s: int,
     ) -> None:
         super().__init__(data, initial={"choice": choice_value(default_choice)})
+        self.initial["expires_after_s"] = self.default_expiry_s = expires_after_s
+        expiry = self.fields["expires_after_s"]
+        assert isinstance(expiry, forms.TypedChoiceField)
+        expiry.choices = expiry_choices(expires_after_s)
         self.models = list(choices)
         self.limits_default = limits_default
         self._offer("choice", [choice_value(choice) for choice in choices])
@@ -111,7 +142,8 @@ class NewSessionForm(forms.Form):
         return [("form", [str(e) for e in self.non_field_errors()]), *places]
 
     def has_limit_errors(self) -> bool:
-        return any(limit.name in self.errors for limit in LIMIT_FIELDS)
+        names = [limit.name for limit in LIMIT_FIELDS]
+        return any(name in self.errors for name in (*names, "expires_after_s"))
 
     def limits(self) -> Limits:
         """The limits asked for; a field left empty keeps its default."""
@@ -121,6 +153,10 @@ class NewSessionForm(forms.Form):
             if self.cleaned_data.get(limit.name) is not None
         }
         return dataclasses.replace(self.limits_default, **asked)
+
+    def expiry_s(self) -> int:
+        asked = self.cleaned_data.get("expires_after_s")
+        return self.default_expiry_s if asked is None else int(asked)
 
     def model_choice(self) -> ModelChoice:
         value = self.cleaned_data["choice"]

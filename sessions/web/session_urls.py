@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sessions.web.views import session, turns
+from sessions.web.views import rest, session, turns
 
 urlpatterns = [
     path("", session.session_page, name="session"),
@@ -11,5 +11,9 @@ urlpatterns = [
     path("stop/", turns.session_stop, name="session-stop"),
     path("rename/", session.session_rename, name="session-rename"),
     path("delete/", session.session_delete, name="session-delete"),
+    path("keep/", rest.session_keep, name="session-keep"),
+    path("expiry/", rest.session_expiry, name="session-expiry"),
+    path("resume/", rest.session_resume, name="session-resume"),
+    path("archive/", rest.workspace_archive, name="workspace-archive"),
     path("calls/<str:call_id>/output/", session.call_output, name="call-output"),
 ]

@@ -18,7 +18,6 @@ async def test_without_an_engine_every_answer_says_so(
         await files.get("raw", "f"),
         await files.get("archive", ""),
         await files.put("f", b"x"),
-        await files.post("changes", {"folders": []}),
         await files.post("delete", {"path": "f"}),
     ]
     assert {error_of(answer) for answer in answers} == {(503, "engine_unavailable")}

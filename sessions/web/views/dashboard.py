@@ -184,6 +184,7 @@ async def new_session_form(data: Any = None) -> NewSessionForm:
         images=await _images(),
         limits_default=runtime().limits_default,
         limits_max=runtime().limits_max,
+        expires_after_s=runtime().config.expires_after_s,
     )
 
 

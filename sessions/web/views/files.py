@@ -10,8 +10,9 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from sessions import services
 from sessions.errors import FileAccessError, InvalidInputError
-from sessions.models import Session
+from sessions.models import ContainerState, Session
 from sessions.runtime.wiring import runtime
 from sessions.sandbox.base import Sandbox
 from sessions.selectors import session_get
@@ -35,9 +36,12 @@ _renderer = Renderer()
 
 
 async def connect(request: UserHttpRequest, session_id: uuid.UUID) -> tuple[Session, Sandbox]:
-    """The session, if the user may see it, and a channel to its container."""
+    """The session, if the user may see it, and a channel to its container, which is started
+    again where it was suspended."""
     session = await session_get(user=request.user, session_id=session_id)
-    return session, await runtime().sandboxes.connect(session)
+    sandbox = await runtime().sandboxes.connect(session)
+    await services.session_touch(session=session)
+    return session, sandbox
 
 
 def path_of(request: HttpRequest) -> str:
@@ -66,13 +70,17 @@ async def list_changes(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
     """What became of the open folders and the open file since the browser last asked.
 
     Body: `{"folders": [{"query", "fingerprint", "limit"}], "file": query or null}`. Folders that
-    are as they were are left out of the answer.
+    are as they were are left out of the answer. This is asked by pages, not by people: it neither
+    starts a suspended container nor keeps one from being suspended.
     """
     wanted = _json_body(request)
     folders = wanted.get("folders")
     if not isinstance(folders, list) or len(folders) > MAX_WATCHED_FOLDERS:
         raise InvalidInputError(f"Up to {MAX_WATCHED_FOLDERS} folders, please.", param="folders")
-    _, sandbox = await connect(request, session_id)
+    session = await session_get(user=request.user, session_id=session_id)
+    if session.container_state != ContainerState.CONNECTED:
+        return JsonResponse({"folders": [], "file": None})
+    sandbox = await runtime().sandboxes.connect(session)
     changed = [c for f in folders if (c := await _changed_folder(sandbox, f)) is not None]
     answer: dict[str, Any] = {"folders": changed, "file": None}
     if wanted.get("file") is not None:

@@ -39,6 +39,7 @@ async def session_create(request: UserHttpRequest) -> HttpResponseBase:
             model=choice.model,
             image=form.cleaned_data["image"],
             limits=form.limits(),
+            expires_after_s=form.expiry_s(),
             files=uploads(request.FILES.getlist("files")),
         )
     except InvalidInputError as error:
@@ -57,6 +58,7 @@ async def tour_start(request: UserHttpRequest) -> HttpResponseBase:
         model="scripted",
         image=settings.BERTH_DEFAULT_IMAGE,
         limits=runtime().limits_default,
+        expires_after_s=runtime().config.expires_after_s,
         is_tour=True,
     )
     return _to_session(request, session)

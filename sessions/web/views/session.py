@@ -15,6 +15,7 @@ from sessions.events import log
 from sessions.events.types import CallEnded, CallStarted, Output, OutputDropped
 from sessions.models import Session
 from sessions.sandbox.limits import GIB, MIB, Limits
+from sessions.web.forms import expiry_choices
 from sessions.web.http import UserHttpRequest, signed_in, wants_json
 
 MODEL_NOTES = {"scripted": "scripted", "local": "local, small"}
@@ -31,6 +32,7 @@ async def session_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
         "owner_name": session.owner.get_username() if session.owner != request.user else "",
         "model_note": MODEL_NOTES.get(session.provider, ""),
         "limit_rows": limit_rows(session),
+        "expiry_choices": expiry_choices(session.expires_after_s),
         "max_text_bytes": services.MAX_TEXT_BYTES,
         "max_upload_bytes": services.MAX_UPLOAD_BYTES,
     }

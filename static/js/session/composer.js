@@ -11,11 +11,12 @@ const MAX_HEIGHT_SHARE = 0.4;
 export class Composer {
   /**
    * @param {HTMLFormElement} form
-   * @param {{sessionId: string, onSent(): void}} options
+   * @param {{sessionId: string, onSent(): void, onTyped(): void}} options
    */
-  constructor(form, { sessionId, onSent }) {
+  constructor(form, { sessionId, onSent, onTyped }) {
     this.form = form;
     this.onSent = onSent;
+    this.onTyped = onTyped;
     this.text = form.querySelector("textarea");
     this.part = (name) => form.querySelector(`[data-composer=${name}]`);
     this.draftKey = `berth-draft-${sessionId}`;
@@ -71,6 +72,7 @@ export class Composer {
   }
 
   #typed() {
+    this.onTyped();
     this.#keepDraft();
     this.#grow();
     this.render();

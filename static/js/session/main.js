@@ -7,6 +7,7 @@ import { SessionHeader } from "berth/session/main_header";
 import { ConnectionBanner } from "berth/session/main_connection";
 import { wireShortcuts } from "berth/session/main_shortcuts";
 import { CLOSE_NOT_FOUND } from "berth/session/protocol";
+import { Rest } from "berth/session/rest";
 import { SessionSocket } from "berth/session/socket";
 import { applyEvent, concernsState, newState } from "berth/session/state";
 import { TerminalPanel } from "berth/session/terminal";
@@ -22,6 +23,7 @@ const now = () => Date.now() + clockOffset;
 const callUrl = (callId) => urls.callUrl.replace("/0/", `/${encodeURIComponent(callId)}/`);
 
 const header = new SessionHeader(document.querySelector(".session-head"), { now });
+const rest = new Rest(document.querySelector(".session-head"), { now, onSession });
 const terminal = new TerminalPanel(document.querySelector("#terminal-panel"), {
   socketUrl: urls.socketUrl,
   callUrl,
@@ -39,6 +41,7 @@ const timeline = new Timeline(document.querySelector(".timeline-scroll"), {
 const composer = new Composer(document.querySelector("#composer"), {
   sessionId: urls.sessionId,
   onSent: () => timeline.scrollToEnd(),
+  onTyped: () => rest.typed(),
 });
 const files = mountFiles(document.querySelector("#files-panel"), { canWrite: true });
 const layout = new Layout(root, {
@@ -94,6 +97,7 @@ function renderState() {
   header.update(state);
   composer.update(state);
   files.setRunning(state.running !== null);
+  rest.setRunning(state.running !== null || state.queue.length > 0);
   root.dataset.running = String(state.running !== null);
 }
 
@@ -115,6 +119,7 @@ function onControl(frame) {
 
 function onSession(session) {
   header.setTitle(session.title);
+  rest.setSession(session);
   state.containerState = session.container_state;
   if (isCaughtUp) renderState();
 }
