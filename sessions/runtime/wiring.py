@@ -59,10 +59,13 @@ def max_limits() -> Limits:
 
 
 def pool_sizes() -> dict[str, PoolSize]:
-    """Read BERTH_POOL: `image=size`, or `image=size@seconds` between a claim and its refill.
+    """Read BERTH_POOL: `image=size`, or `image=size@seconds` between a claim and its refill; or
+    `off`.
 
     Raises: ImproperlyConfigured.
     """
+    if settings.BERTH_POOL == ["off"]:
+        return {}
     sizes: dict[str, PoolSize] = {}
     for entry in settings.BERTH_POOL:
         image, _, rest = entry.rpartition("=")
