@@ -100,7 +100,7 @@ class Reaper:
         await self._sandboxes.discard(
             session,
             ContainerState.SUSPENDED,
-            "Nobody used it. Files are kept; a message starts it again.",
+            "Suspended, as nobody used it. Files are kept; a message starts it again.",
             even_if_busy=False,
         )
 

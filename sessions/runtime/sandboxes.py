@@ -369,7 +369,7 @@ class Sandboxes:
                 await self.backend.remove(row.container_id)
                 await self._forget_container(row, State.SUSPENDED, error.message)
                 raise
-            reason = "Its files were archived. A message or a look at the files restores them."
+            reason = "Unused for long, so its files were archived. A message restores them."
             await self._forget_container(
                 row,
                 State.EXPIRED,

@@ -19,6 +19,7 @@ from tests.bench.figures import Report, Row, table
 
 ROWS = (
     "exec_round_trip",
+    "start_from_pool",
     "start_cold",
     "output_to_socket",
     "flood",
