@@ -8,15 +8,17 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from typing_extensions import override
 
-from sessions.models import ApiKey, Reclaimed, Session, Turn
+from sessions.models import ApiKey, PooledContainer, Reclaimed, Session, Turn
 
 if TYPE_CHECKING:
     SessionAdminBase = admin.ModelAdmin[Session]
     TurnAdminBase = admin.ModelAdmin[Turn]
     ApiKeyAdminBase = admin.ModelAdmin[ApiKey]
     ReclaimedAdminBase = admin.ModelAdmin[Reclaimed]
+    PooledContainerAdminBase = admin.ModelAdmin[PooledContainer]
 else:
     SessionAdminBase = TurnAdminBase = ApiKeyAdminBase = ReclaimedAdminBase = admin.ModelAdmin
+    PooledContainerAdminBase = admin.ModelAdmin
 
 
 def admin_sign_in(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -94,6 +96,12 @@ class ApiKeyAdmin(ReadOnly, ApiKeyAdminBase):
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Deleting a key is revoking it."""
         return bool(request.user.is_superuser)
+
+
+@admin.register(PooledContainer)
+class PooledContainerAdmin(ReadOnly, PooledContainerAdminBase):
+    list_display = ("name", "image", "holder", "created_at", "ready_at")
+    list_filter = ("image",)
 
 
 @admin.register(Reclaimed)

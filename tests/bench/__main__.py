@@ -1,4 +1,4 @@
-"""`python -m tests.bench`: measure, print the table, write docs/bench/latest.json.
+"""`python -m tests.bench`: measure, print the table, write docs/bench/latest.json and .svg.
 
 Every row measures its floor in the same run, in turns with ours, so that ratios hold on a machine
 that others use as well. `--only NAME` measures one row and writes nothing; `--quick` does less.
@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.bench import machine
 from tests.bench.bench import bench
 from tests.bench.figures import Report, Row, table
+from tests.bench.plot import write_plot
 
 ROWS = (
     "exec_round_trip",
@@ -77,6 +78,8 @@ def main() -> None:
         sys.exit(1)
     if not (options.only or options.quick or options.output):
         report.write(LATEST)
+        heading = f"Berth on {report.machine}; commit {report.commit}"
+        write_plot(report.rows, heading, LATEST.with_suffix(".svg"))
 
 
 if __name__ == "__main__":

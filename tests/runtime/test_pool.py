@@ -234,3 +234,16 @@ async def test_a_place_is_filled_no_sooner_than_configured(
     assert 25 < await sandboxes.pool.fill() <= 30
     assert await PooledContainer.objects.acount() == 0
     await sandboxes.close_channels()
+
+
+async def test_two_processes_that_start_one_session_share_its_container(
+    engine: Engine, archives: Archives, alice: User
+) -> None:
+    first, second = pooled(engine, archives, 0), pooled(engine, archives, 0)
+    session = await session_of(alice)
+    found = await asyncio.gather(*(box.connect(session) for box in (first, second) * 3))
+    assert all(await asyncio.gather(*map(runs, found)))
+    assert len(engine.created) == 1
+    assert len(await in_use(first)) == 1
+    await first.close_channels()
+    await second.close_channels()
