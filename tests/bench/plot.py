@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from tests.bench.figures import Row
+from tests.bench.figures import TIMES, Row
 
 WIDTH = 900
 LABEL = 190
@@ -69,7 +69,7 @@ def _grid(height: int) -> list[str]:
         lines.append(
             f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{height - 30}"/>'
         )
-        lines.append(_text(x, height - 14, f"{10.0**decade:g}×", "small", anchor="middle"))
+        lines.append(_text(x, height - 14, f"{10.0**decade:g}{TIMES}", "small", anchor="middle"))
     return lines
 
 
