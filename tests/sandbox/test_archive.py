@@ -165,7 +165,7 @@ async def test_a_sparse_file_of_five_gigabytes(tmp_path):
 
 @pytest.mark.slow
 async def test_a_gigabyte_is_streamed_within_bounds(child):
-    await run(child.channel, shell("truncate -s 1G big"))
+    await run(child.channel, shell("fallocate -l 1G big"))
     guest = child.backend.guest(child.container_id)
     before = proportional_mb(guest.process.pid)
     total = 0
@@ -239,7 +239,7 @@ async def test_only_folders_that_exist_are_archived(sandbox):
 
 
 async def test_breaking_off_an_archive_disturbs_nothing(sandbox):
-    await run(sandbox, shell("truncate -s 1G big"))
+    await run(sandbox, shell("fallocate -l 1G big"))
     streaming = sandbox.archive("", format="zip")
     await anext(streaming)
     await streaming.aclose()

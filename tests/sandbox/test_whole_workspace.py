@@ -1,7 +1,10 @@
 """All of the workspace as one archive, and back."""
 
+import asyncio
+import hashlib
 import io
 import os
+import subprocess
 import tarfile
 from collections.abc import AsyncIterator
 
@@ -82,3 +85,43 @@ async def test_a_whole_archive_of_a_folder_is_not_to_be_had(child):
     with pytest.raises(InvalidInputError):
         async with Request(connection, "archive", path="a", format="tar", whole=True) as request:
             await request.result()
+
+
+HOLES = """
+truncate -s 1T huge && printf end | dd of=huge bs=1 seek=1099511627773 conv=notrunc 2>/dev/null
+truncate -s 3M empty
+for i in $(seq 0 40); do printf part$i | dd of=many bs=1M seek=$i conv=notrunc 2>/dev/null; done
+truncate -s 60M many
+printf start > tail && truncate -s 5M tail
+"""
+
+
+async def test_a_sparse_terabyte_is_a_small_archive_and_comes_back_sparse(sandbox):
+    await run(sandbox, HOLES)
+    before = await run_one(sandbox, shell("sha256sum many empty tail && stat -c %s huge"))
+    data = await archived(sandbox)
+    assert len(data) < 2_000_000
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        assert tar.getmember("huge").size == 1 << 40
+        assert tar.getmember("empty").size == 3 << 20
+    await run(sandbox, "rm huge many empty tail")
+    await sandbox.unpack(in_pieces(data, 10_000))
+    after = await run_one(sandbox, shell("sha256sum many empty tail && stat -c %s huge"))
+    assert after.stdout == before.stdout
+    await run(
+        sandbox,
+        'test "$(tail -c 3 huge)" = end && test "$(stat -c %b huge)" -lt 1000'
+        " && rm huge many empty tail",
+    )
+
+
+async def test_gnu_tar_reads_what_is_sparse(sandbox, tmp_path):
+    await run(sandbox, HOLES)
+    sums = await run_one(sandbox, shell("sha256sum many empty tail"))
+    (tmp_path / "all.tar").write_bytes(await archived(sandbox))
+    await asyncio.to_thread(subprocess.run, ["tar", "xf", "all.tar"], cwd=tmp_path, check=True)
+    for line in sums.stdout.decode().splitlines():
+        digest, name = line.split()
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+    assert (tmp_path / "huge").stat().st_size == 1 << 40
+    await run(sandbox, "rm huge many empty tail")
