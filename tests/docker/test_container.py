@@ -2,10 +2,11 @@
 
 import pytest
 
-from sessions.errors import ImageNotFoundError
+from sessions.errors import ContainerLostError, ImageNotFoundError
 from sessions.sandbox import names
 from sessions.sandbox.docker import DockerBackend
 from sessions.sandbox.docker_client import AsyncDocker
+from sessions.sandbox.limits import MIB, Limits
 from tests.docker.conftest import SMALL_LIMITS, Connect, Spec, output_of
 
 pytestmark = pytest.mark.docker
@@ -64,6 +65,23 @@ async def test_limits_are_seen_inside(
     usage = await sandbox.usage()
     assert usage.memory_limit_bytes == SMALL_LIMITS.memory_bytes
     assert usage.pids_limit == SMALL_LIMITS.pids
+
+
+async def test_limits_can_be_changed_while_it_runs(
+    connect: Connect, backend: DockerBackend, docker: AsyncDocker, spec: Spec
+) -> None:
+    """Up and down, as a claim from the pool does."""
+    container = await backend.create(spec())
+    sandbox = await connect(container)
+    for memory_bytes, cpus, pids in ((512 * MIB, 1.5, 128), (128 * MIB, 0.3, 40)):
+        limits = Limits(memory_bytes=memory_bytes, cpus=cpus, pids=pids)
+        await backend.set_limits(container, limits)
+        usage = await sandbox.usage()
+        assert (usage.memory_limit_bytes, usage.pids_limit) == (memory_bytes, pids)
+        found = await docker.call(lambda api: api.inspect_container(container))
+        assert found["HostConfig"]["NanoCpus"] == round(cpus * 1e9)
+    with pytest.raises(ContainerLostError):
+        await backend.set_limits("berth-no-such-container", Limits())
 
 
 async def test_the_guests_volume_cannot_be_written(
