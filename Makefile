@@ -5,7 +5,7 @@ PREPARE := @sh scripts/with_python.sh -m scripts.prepare
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run sign-in test quick lint fmt bench images doctor clean
+.PHONY: help run sign-in test quick lint fmt bench chaos soak images doctor clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -45,6 +45,15 @@ fmt: ## Format Python and templates
 bench: ## Measure, each row beside its floor
 	$(PREPARE) tools engine images
 	@$(BIN)/python -m tests.bench
+
+chaos: ## Break a working Berth on purpose, FAULTS times (SEED to repeat a run)
+	$(PREPARE) tools engine images
+	@$(BIN)/python -m tests.chaos --faults $(or $(FAULTS),200) $(if $(SEED),--seed $(SEED))
+
+soak: ## 200 sessions and 1,000 viewers for 10 minutes (SESSIONS, VIEWERS, MINUTES)
+	$(PREPARE) tools engine images
+	@$(BIN)/python -m tests.soak --sessions $(or $(SESSIONS),200) \
+		--viewers $(or $(VIEWERS),1000) --minutes $(or $(MINUTES),10)
 
 images: ## Build the sandbox images and the guest's volume
 	$(PREPARE) runtime engine

@@ -21,6 +21,7 @@ from sessions.errors import (
     EngineUnavailableError,
     LeaseLostError,
     ProviderError,
+    SandboxUnavailableError,
 )
 from sessions.events import bus, log
 from sessions.events.types import (
@@ -44,6 +45,7 @@ from sessions.sandbox.limits import Limits
 logger = logging.getLogger(__name__)
 
 ENGINE_WAIT_S = 2.0
+CONNECT_TRIES = 4
 STATUS_AFTER: dict[TurnEndReason, Status] = {"stopped": Status.STOPPED, "failed": Status.FAILED}
 
 
@@ -82,7 +84,9 @@ class Runner:
     async def _announce(self, recorder: SessionRecorder, *, is_resumed: bool) -> None:
         held = Session.objects.filter(id=self.session.id, lease_owner=self._lease)
         await held.aupdate(status=Status.RUNNING)
-        if is_resumed:
+        # A process that died right after it claimed the turn did not get to say that it began, and
+        # the log would lack the message that it is about.
+        if is_resumed and await self._has_begun():
             await recorder.record(Notice("info", "The turn goes on where it was."))
         else:
             await recorder.record(
@@ -91,6 +95,15 @@ class Runner:
         await recorder.record(SessionStatus(Status.RUNNING))
         # The conversation is read from the log next, and must hold this turn's message.
         await recorder.flush()
+
+    async def _has_begun(self) -> bool:
+        after = 0
+        while batch := await log.read(self.session.id, after=after, types=("turn.started",)):
+            after = batch[-1].seq
+            for event in batch:
+                if isinstance(event.body, TurnStarted) and event.body.turn == self.turn.number:
+                    return True
+        return False
 
     async def _work(self, recorder: SessionRecorder, *, is_resumed: bool) -> TurnEnded:
         reason: TurnEndReason = "completed"
@@ -161,8 +174,10 @@ class Runner:
             await asyncio.gather(warming, return_exceptions=True)
 
     async def _sandbox(self) -> Sandbox:
-        """Waits for an engine that is away, and says so. Raises: the TurnEnd of a Stop."""
+        """Waits for an engine that is away, and says so; what else goes wrong on the way is tried
+        again a few times. Raises: the TurnEnd of a Stop; as Sandboxes.connect."""
         is_told = False
+        tries = 0
         while True:
             try:
                 return await self._sandboxes.connect(self.session)
@@ -172,6 +187,11 @@ class Runner:
                     text = f"{error.message} The turn goes on when it is back."
                     await log.append(self.session.id, [Notice("warning", text, error.code)])
                     await bus.notify(bus.session_topic(self.session.id))
+            except SandboxUnavailableError as error:
+                tries += 1
+                if tries >= CONNECT_TRIES:
+                    raise
+                logger.warning("session %s: %s; connecting again", self.session.id, error)
             await self.stop.wait_for(ENGINE_WAIT_S)
             self.stop.check()
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from sessions.errors import (
     ConflictError,
     ContainerLostError,
+    EngineUnavailableError,
     ImageNotFoundError,
     NotFoundError,
     SandboxError,
@@ -170,13 +171,18 @@ class Sandboxes:
         for _ in range(OPEN_TRIES - 1):
             try:
                 return await self._open(row)
-            except ContainerLostError:
+            except EngineUnavailableError:
+                raise
+            except SandboxUnavailableError as error:
+                # Also a channel that broke while it was opened, as when the engine is killed.
                 if not await self._is_running(row.container_id):
-                    raise
+                    raise ContainerLostError(error.message) from error
                 await asyncio.sleep(OPEN_WAIT_S)
         try:
             return await self._open(row)
-        except ContainerLostError as error:
+        except EngineUnavailableError:
+            raise
+        except SandboxUnavailableError as error:
             raise ContainerLostError("The container no longer answered.") from error
 
     async def _is_running(self, container_id: str) -> bool:

@@ -149,8 +149,16 @@ class Supervisor:
             if fault is not None and time.monotonic() < fault.again_at:
                 continue
             if await self._take_lease(turn.session, dead_holder=holder):
-                logger.info("session %s: turn %s goes on here", turn.session_id, turn.number)
-                await self._try_start(turn, is_resumed=True)
+                await self._carry_on(turn)
+
+    async def _carry_on(self, turn: Turn) -> None:
+        """Whoever ran it may have ended it, and let go of its lease, after `turn` was read; from
+        now on nobody else can."""
+        if await Turn.objects.filter(id=turn.id, status=TurnStatus.RUNNING).aexists():
+            logger.info("session %s: turn %s goes on here", turn.session_id, turn.number)
+            await self._try_start(turn, is_resumed=True)
+        else:
+            await self._release(turn.session)
 
     async def _claim(self) -> None:
         free = self._max_running_turns - len(self._runners)
@@ -163,13 +171,20 @@ class Supervisor:
             .select_related("session", "session__owner")
             .order_by("created_at", "id")
         )
-        claimed: set[uuid.UUID] = set()
+        # A session is tried once: its lease may come free between two of its turns, and the later
+        # one must not go first.
+        tried: set[uuid.UUID] = set()
+        claimed = 0
         async for turn in queued[: free * 4]:
-            if len(claimed) >= free:
+            if claimed >= free:
                 return
-            if turn.session_id in claimed or not await self._take_lease(turn.session):
+            if turn.session_id in tried:
                 continue
-            claimed.add(turn.session_id)
+            tried.add(turn.session_id)
+            holder = turn.session.lease_owner
+            if not await self._take_lease(turn.session, dead_holder=holder):
+                continue
+            claimed += 1
             if await _mark_running(turn):
                 await self._try_start(turn, is_resumed=False)
             else:

@@ -1,14 +1,25 @@
 """An engine that goes away, callers that leave, turns that cannot be carried on."""
 
 import asyncio
+import datetime as dt
+import socket
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from typing_extensions import override
 
 from sessions import services
 from sessions.errors import EngineUnavailableError
-from sessions.events.types import CallEnded, CallStarted, Notice, Output, OutputDropped, TurnEnded
+from sessions.events.types import (
+    CallEnded,
+    CallStarted,
+    Notice,
+    Output,
+    OutputDropped,
+    TurnEnded,
+    TurnStarted,
+)
 from sessions.models import Session, Turn, TurnStatus
 from sessions.runtime import supervisor as supervisor_module
 from sessions.runtime.process import Runtime
@@ -21,7 +32,7 @@ from sessions.sandbox.channel import open_channel
 from sessions.sandbox.limits import MIB, Limits
 from tests.runtime.conftest import Log
 from tests.runtime.test_restart import _another, _end, _run
-from tests.runtime.test_turns import is_end, start
+from tests.runtime.test_turns import is_end, is_end_of, output_of, start
 from tests.sandbox.child_backend import ChildBackend
 
 pytestmark = pytest.mark.slow
@@ -214,3 +225,123 @@ async def test_a_turn_that_fails_again_and_again_is_given_up(
         "The turn failed again and again and was given up.",
     )
     assert (await Turn.objects.aget(session=session)).status == TurnStatus.ENDED
+
+
+class Cut(ChildBackend):
+    """An engine that dies while channels are opened: their streams end before the greeting."""
+
+    cuts = 0
+
+    @override
+    async def open(self, container_id: str) -> DuplexStream:
+        stream = await super().open(container_id)
+        if self.cuts:
+            self.cuts -= 1
+            await stream.close()
+        return stream
+
+
+@pytest.mark.parametrize("is_first_turn", [True, False])
+async def test_a_channel_that_breaks_while_it_opens_does_not_fail_the_turn(
+    sandbox_runtime: Runtime, alice: User, *, is_first_turn: bool
+) -> None:
+    engine = Cut()
+    runtime = _another(sandbox_runtime)
+    runtime.sandboxes = Sandboxes(
+        engine, open_channel, archives=sandbox_runtime.sandboxes.archives
+    )
+    task = await _run(runtime)
+    if is_first_turn:
+        engine.cuts = 2
+    session = await start(alice, "```bash\necho one > file\n```")
+    await Log(session).wait_for(is_end, 30)
+    if not is_first_turn:
+        await runtime.sandboxes.close_channels()
+        engine.cuts = 2
+    await services.turn_submit(session=session, text="```bash\ncat file\n```")
+    await Log(session).wait_for(is_end_of(2), 30)
+    await _end(task)
+    ends = await Log(session).of(TurnEnded)
+    assert [(end.reason, end.message) for end in ends] == [("completed", "")] * 2
+    assert await output_of(session) == b"one\n"
+    assert len(await engine.containers()) == 1
+    await engine.close()
+
+
+async def test_a_turn_that_its_runner_ended_meanwhile_is_not_ended_again(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    """Another supervisor reads the running turns just before this one's runner lets go."""
+    session = await start(alice, "```bash\nsleep 1\n```")
+    first = await _run(sandbox_runtime)
+    await Log(session).wait_for(lambda body: isinstance(body, CallStarted))
+    seen_running = await Turn.objects.select_related("session").aget(session=session)
+    await Log(session).wait_for(is_end)
+    late = Supervisor(_another(sandbox_runtime), max_running_turns=4)
+    assert await late._take_lease(seen_running.session)
+    await late._carry_on(seen_running)
+    await asyncio.sleep(0.5)
+    await _end(first)
+    assert len(await Log(session).of(TurnEnded)) == 1
+    assert (await Session.objects.aget(id=session.id)).lease_owner == ""
+    await late.aclose()
+
+
+DEAD_HOLDER = f"{socket.gethostname()[:30]}:{2**22 + 1}:0"
+"""Names a process of this host that cannot be: pids end below."""
+
+
+async def test_a_turn_whose_runner_died_before_its_first_word_is_run(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    """Claimed in the database, and nothing of it in the log yet."""
+    session = await start(alice, "```bash\necho ran\n```")
+    await Turn.objects.filter(session=session).aupdate(
+        status=TurnStatus.RUNNING, started_at=timezone.now()
+    )
+    await _hold(session, DEAD_HOLDER)
+    task = await _run(sandbox_runtime)
+    await Log(session).wait_for(is_end)
+    await _end(task)
+    assert await output_of(session) == b"ran\n"
+    assert [begun.turn for begun in await Log(session).of(TurnStarted)] == [1]
+
+
+async def test_a_queued_turn_does_not_wait_for_the_lease_of_a_dead_process(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    session = await start(alice, "```bash\necho ran\n```")
+    await _hold(session, DEAD_HOLDER)
+    task = await _run(sandbox_runtime)
+    await Log(session).wait_for(is_end, supervisor_module.LEASE_S / 2)
+    await _end(task)
+    assert await output_of(session) == b"ran\n"
+
+
+async def _hold(session: Session, lease: str) -> None:
+    await Session.objects.filter(id=session.id).aupdate(
+        lease_owner=lease, lease_until=timezone.now() + dt.timedelta(hours=1)
+    )
+
+
+class JustTooEarly(Supervisor):
+    """Asks for a lease a moment before it runs out."""
+
+    asked = 0
+
+    @override
+    async def _take_lease(self, session: Session, *, dead_holder: str = "") -> bool:
+        self.asked += 1
+        return self.asked > 1 and await super()._take_lease(session, dead_holder=dead_holder)
+
+
+async def test_turns_keep_their_order_when_a_lease_runs_out_between_them(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    session = await start(alice, "```bash\necho one\n```")
+    await services.turn_submit(session=session, text="```bash\necho two\n```")
+    early = JustTooEarly(sandbox_runtime, max_running_turns=4)
+    task = asyncio.create_task(early.run())
+    await Log(session).wait_for(is_end_of(2))
+    await _end(task)
+    assert [begun.turn for begun in await Log(session).of(TurnStarted)] == [1, 2]

@@ -1,11 +1,15 @@
 """The host's way in as a process of its own, as it is inside a container."""
 
 import asyncio
+import os
+import sys
 
 from typing_extensions import override
 
 from sessions.sandbox.base import DuplexStream
 from sessions.sandbox.channel import open_channel
+from sessions.sandbox.guest import wire
+from tests.sandbox.child_backend import GUEST
 from tests.sandbox.running import run, shell
 
 
@@ -57,3 +61,50 @@ async def test_the_end_of_connect_closes_its_channel_alone(child):
             await asyncio.sleep(0.01)
     await channel.close()
     assert (await run(child.channel, shell("echo still"))).stdout == b"still\n"
+
+
+QUICK_TO_GIVE_UP = """
+import sys
+from sessions.sandbox.guest import link
+from sessions.sandbox.guest.serve import serve
+
+link._SILENCE_S = 0.5
+serve(dict(zip(("socket", "workspace", "run-dir", "uid", "gid"), sys.argv[1:])))
+"""
+
+
+async def test_a_channel_whose_host_falls_silent_is_let_go_of(tmp_path):
+    """As after a kill of the engine: the pipes stay open for ever, and nobody writes to them."""
+    path = tmp_path / "guest.sock"
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    words = (str(path), str(workspace), str(tmp_path), str(os.getuid()), str(os.getgid()))
+    guest = await asyncio.create_subprocess_exec(sys.executable, "-c", QUICK_TO_GIVE_UP, *words)
+    try:
+        while not path.exists():  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.01)
+        silent = await _greeted_visitor(path)
+        talking = await _greeted_visitor(path)
+        for _ in range(20):
+            await talking.write(wire.frame(wire.PING, 0))
+            assert await talking.read()
+            await asyncio.sleep(0.1)
+        async with asyncio.timeout(5):
+            assert await silent.process.wait() == 0  # the guest hung up
+        assert talking.process.returncode is None
+        await talking.close()
+    finally:
+        guest.kill()
+        await guest.wait()
+
+
+async def _greeted_visitor(path):
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", str(GUEST), "connect", "--socket", str(path)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    visitor = ProcessStream(process)
+    await visitor.write(wire.frame(wire.HELLO, 0, b'{"versions": [1]}'))
+    assert await visitor.read()
+    return visitor

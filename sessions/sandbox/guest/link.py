@@ -20,6 +20,9 @@ _BATCH_BYTES = 4 * CHUNK
 _BACKLOG_BYTES = 1 << 20
 """With this much unsent, nothing more is read: a host that does not listen is not heard."""
 _HELLO_S = 10.0
+_SILENCE_S = 45.0
+"""A host pings every 20 s. One that says nothing between two looks is gone, and whoever carried its
+bytes did not say so: an engine that was killed leaves pipes that never end."""
 _MAX_PING = 64
 
 
@@ -38,12 +41,14 @@ class Link:
         self._backlog = 0
         self._is_full = False
         self._is_greeted = False
+        self._is_heard = False
         self._last_ident = 0
         self.is_open = True
         os.set_blocking(in_fd, False)
         os.set_blocking(out_fd, False)
         guest.loop.watch(in_fd, READ, self._on_readable)
         guest.loop.call_later(_HELLO_S, self._hello_is_due)
+        self._silence = guest.loop.call_later(_SILENCE_S, self._look_for_silence)
 
     # Sending
 
@@ -130,6 +135,7 @@ class Link:
         if not data:
             self.close()
             return
+        self._is_heard = True
         try:
             for kind, ident, payload in self._decoder.feed(data):
                 self._receive(kind, ident, payload)
@@ -167,6 +173,13 @@ class Link:
     def _hello_is_due(self) -> None:
         if not self._is_greeted:
             self.close()
+
+    def _look_for_silence(self) -> None:
+        if not self._is_heard:
+            self.close()
+        elif self.is_open:
+            self._is_heard = False
+            self._silence = self._guest.loop.call_later(_SILENCE_S, self._look_for_silence)
 
     def _begin(self, kind: int, ident: int, payload: bytes) -> None:
         if ident <= self._last_ident:
@@ -216,6 +229,7 @@ class Link:
         if not self.is_open:
             return
         self.is_open = False
+        self._silence.cancel()
         for source in list(self._sources.values()):
             source.cancel()
         self._sources.clear()
