@@ -47,12 +47,21 @@ class Request(Route):
     and a ProtocolError comes out.
     """
 
-    def __init__(self, connection: Connection, verb: str, **arguments: Any) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        verb: str,
+        *,
+        quiet_s: float | None = QUIET_S,
+        **arguments: Any,
+    ) -> None:
+        """`quiet_s` is how long nothing may move; None where silence is what is expected."""
         body = {"verb": verb, "window": WINDOW_BYTES, **arguments}
         payload = json.dumps(body).encode()
         if len(payload) > wire.MAX_PAYLOAD:
             raise InvalidInputError("The path is too long.", param="path")
         self._connection = connection
+        self._quiet_s = quiet_s
         self._chunks: deque[Chunk] = deque()
         self._received = self._consumed = 0
         self._limit = WINDOW_BYTES
@@ -155,7 +164,7 @@ class Request(Route):
         """Raises: SandboxUnavailableError when nothing moves for too long."""
         self._moved.clear()
         try:
-            async with asyncio.timeout(QUIET_S):
+            async with asyncio.timeout(self._quiet_s):
                 await self._moved.wait()
         except TimeoutError:
             raise SandboxUnavailableError("The sandbox does not answer this request.") from None

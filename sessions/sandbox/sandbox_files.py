@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, get_args
 
-from sessions.sandbox.base import ArchiveFormat, Entry, EntryKind
+from sessions.sandbox.base import ArchiveFormat, Entry, EntryKind, FolderWatch
 from sessions.sandbox.connection import Connection
+from sessions.sandbox.folder_watch import GuestFolderWatch
 from sessions.sandbox.guest import wire
 from sessions.sandbox.requests import Request
 
@@ -75,6 +76,11 @@ class SandboxFiles:
         async with request, aclosing(request.data()) as chunks:
             async for chunk in chunks:
                 yield chunk
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[FolderWatch]:
+        async with Request(self._connection, "watch", quiet_s=None) as request:
+            yield GuestFolderWatch(request)
 
     async def _ask(self, entry_path: str, verb: str, **arguments: Any) -> Entry:
         async with Request(self._connection, verb, **arguments) as request:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.link import Link
     from sessions.sandbox.guest.serve import Guest
 
+_WITH_INPUT = ("write", "watch")
 _MAX_ANSWER = 64 << 10
 _CHUNK = 4 * CHUNK
 """Most data in one frame: files come with no program waiting on each line of them."""
@@ -45,7 +46,7 @@ class FileTask(Source):
         _enlarge(self._data_fd)
         self._answer_fd, answer_write = os.pipe2(os.O_CLOEXEC)
         in_read, in_write = guest.null_fd, -1
-        if fields.get("verb") == "write":
+        if fields.get("verb") in _WITH_INPUT:
             in_read, in_write = os.pipe2(os.O_CLOEXEC)
         try:
             self._pid = self._fork((in_read, data_write, answer_write), fields)
@@ -65,16 +66,18 @@ class FileTask(Source):
 
     def _fork(self, fds: tuple[int, int, int], fields: dict[str, object]) -> int:
         # Memory: only once files are asked for.
-        from sessions.sandbox.guest.file_verbs import load, run
+        from sessions.sandbox.guest.file_verbs import load, load_in_child, run
 
-        load(fields.get("verb"))
+        verb = fields.get("verb")
+        load(verb)
         workspace = self._guest.workspace
 
         def child() -> int:
             os.closerange(_FIRST_FD_TO_CLOSE, _LAST_FD_TO_CLOSE)  # there is no exec to do it
             return run(workspace, fields)
 
-        return spawn.fork(self._guest.user, self._guest.tags.take(), fds, child)
+        tag = self._guest.tags.take()
+        return spawn.fork(self._guest.user, tag, fds, child, lambda: load_in_child(verb))
 
     # From the process
 

@@ -39,6 +39,12 @@ def load(verb: object) -> None:
         __import__("sessions.sandbox.guest.archive")
 
 
+def load_in_child(verb: object) -> None:
+    """The same for what takes so much memory that only the request's own process may have it."""
+    if verb == "watch":
+        __import__("sessions.sandbox.guest.folder_watch")
+
+
 def run(root: str, fields: dict[str, object]) -> int:
     """Data to standard output, then one JSON object to standard error: a result, or an error."""
     try:
@@ -208,6 +214,12 @@ def _archive(workspace: Workspace, fields: dict[str, object]) -> dict[str, objec
     return write_archive(place, str(fields.get("format")))
 
 
+def _watch(workspace: Workspace, _fields: dict[str, object]) -> dict[str, object]:
+    from sessions.sandbox.guest.folder_watch import watch_folders  # loaded by `load_in_child`
+
+    return watch_folders(workspace)
+
+
 VERBS: dict[str, Callable[[Workspace, dict[str, object]], dict[str, object]]] = {
     "stat": _stat,
     "list": _list,
@@ -217,4 +229,5 @@ VERBS: dict[str, Callable[[Workspace, dict[str, object]], dict[str, object]]] = 
     "rename": _rename,
     "remove": _remove,
     "archive": _archive,
+    "watch": _watch,
 }
