@@ -240,3 +240,8 @@ class Sandboxes:
     async def aclose(self) -> None:
         await self.close_channels()
         await self.backend.close()
+
+    def channel_now(self, session_id: uuid.UUID) -> Sandbox | None:
+        """The open channel, if there is one: nothing is made, opened or woken."""
+        channel = self._channels.get(session_id)
+        return channel if channel is not None and channel.is_open else None
