@@ -37,6 +37,7 @@ class Reaper:
                     reconciled_at = now
                     await self._try(self.expire)
                     await self._try(self.reconcile)
+                    await self._try(services.file_uploads_expire)
                 await waiter.wait(RECONCILE_S / 4)
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
