@@ -11,12 +11,15 @@ SOON_MS = 8000
 """Far below the 20 s after which a watched tree is asked for as a fallback."""
 
 
+def container_of(session: SessionPage) -> str:
+    session_id = session.root.get_attribute("data-session-id")
+    return docker("ps", "-q", "--filter", f"label=berth.session={session_id}").strip()
+
+
 def in_container(session: SessionPage, command: str) -> None:
     """As the agent's user, behind the page's back."""
-    session_id = session.root.get_attribute("data-session-id")
-    label = f"label=berth.session={session_id}"
-    container = docker("ps", "-q", "--filter", label).strip()
-    docker("exec", "--user", "1000", "--workdir", "/workspace", container, "sh", "-c", command)
+    user = ("--user", "1000", "--workdir", "/workspace")
+    docker("exec", *user, container_of(session), "sh", "-c", command)
 
 
 def watched_session(page: Page, *steps: str) -> SessionPage:

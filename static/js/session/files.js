@@ -15,7 +15,7 @@ import { fileLabel } from "berth/session/timeline_message";
 
 /** The server takes no more. */
 const MAX_WATCHED = 200;
-const URL_NAMES = ["list", "changes", "view", "raw", "archive", "upload", "folder", "rename", "delete"];
+const URL_NAMES = ["list", "changes", "view", "raw", "archive", "upload", "uploads", "folder", "rename", "delete"];
 
 /**
  * @param {HTMLElement} root The #files-panel.
@@ -82,7 +82,9 @@ class FilesPanel {
   async setActive(isActive) {
     this.refresher.setActive(isActive);
     this.#chooseWatched();
-    if (isActive && !this.model.isLoaded) await this.load();
+    if (!isActive || this.model.isLoaded) return;
+    await this.load();
+    if (this.canWrite && this.model.isLoaded) await this.attempt(() => this.uploads.loadUnfinished());
   }
 
   /** The first load, and every try after trouble. */
