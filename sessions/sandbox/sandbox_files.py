@@ -79,7 +79,7 @@ class SandboxFiles:
 
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[FolderWatch]:
-        async with Request(self._connection, "watch", quiet_s=None) as request:
+        async with Request(self._connection, "watch", may_be_quiet=True) as request:
             yield GuestFolderWatch(request)
 
     async def _ask(self, entry_path: str, verb: str, **arguments: Any) -> Entry:

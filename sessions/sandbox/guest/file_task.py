@@ -1,17 +1,14 @@
 """A file request as the guest sees it: a process of its own, its data passed on as credit allows."""
 
-# ruff: noqa: SIM105
-# contextlib would cost the guest memory.
-
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` would import enum
 import os
-from fcntl import fcntl
 
 from sessions.sandbox.guest import compact_json, spawn, wire
 from sessions.sandbox.guest.input import Input
 from sessions.sandbox.guest.loop import READ
+from sessions.sandbox.guest.pipe import enlarge
 from sessions.sandbox.guest.source import CHUNK, Source, override
 
 TYPE_CHECKING = False
@@ -23,7 +20,6 @@ _WITH_INPUT = ("write", "watch")
 _MAX_ANSWER = 64 << 10
 _CHUNK = 4 * CHUNK
 """Most data in one frame: files come with no program waiting on each line of them."""
-_F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
 _KILL_AFTER_S = 2.0
 _FIRST_FD_TO_CLOSE = 3
@@ -43,7 +39,7 @@ class FileTask(Source):
         self._is_cancelled = False
         self._stdin: Input | None = None
         self._data_fd, data_write = os.pipe2(os.O_CLOEXEC)
-        _enlarge(self._data_fd)
+        enlarge(self._data_fd, _PIPE_BYTES)
         self._answer_fd, answer_write = os.pipe2(os.O_CLOEXEC)
         in_read, in_write = guest.null_fd, -1
         if fields.get("verb") in _WITH_INPUT:
@@ -183,10 +179,3 @@ class FileTask(Source):
         if self._stdin is not None:
             self._stdin.grant = None
             self._stdin.close()
-
-
-def _enlarge(pipe: int) -> None:
-    try:
-        fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
-    except OSError:
-        pass  # more than this user may have: it is slower, no more
