@@ -62,6 +62,24 @@ class ConflictError(BerthError):
     status = 409
 
 
+class UploadOffsetError(ConflictError):
+    """A piece of an upload does not begin where the one before ended."""
+
+    code = "wrong_offset"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"The next byte of this upload is number {offset}.", param="offset")
+        self.offset = offset
+
+
+class UploadBusyError(ConflictError):
+    code = "upload_busy"
+
+
+class ChecksumError(InvalidInputError):
+    code = "checksum_mismatch"
+
+
 class LeaseLostError(BerthError):
     code = "lease_lost"
     status = 409

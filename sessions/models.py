@@ -186,6 +186,26 @@ class Upload(models.Model):
         return self.name
 
 
+class FileUpload(models.Model):
+    """A file on its way into the workspace in pieces, which lie on the host until it is whole."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="file_uploads")
+    path = models.CharField(max_length=12_288)
+    """Workspace path, percent-encoded bytes (workspace/paths.py)."""
+    size = models.BigIntegerField()
+    offset = models.BigIntegerField(default=0)
+    """Bytes that are on the disk for good; what the part holds beyond was never acknowledged."""
+    overwrite = models.BooleanField(default=False)
+    sha256 = models.CharField(max_length=64, blank=True, default="")
+    touched_at = models.DateTimeField(default=timezone.now, db_index=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    @override
+    def __str__(self) -> str:
+        return self.path
+
+
 class Event(models.Model):
     """One entry of a session's log. Only events/log.py touches this table."""
 

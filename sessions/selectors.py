@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 
 from sessions.errors import NotFoundError
-from sessions.models import ApiKey, Session, Turn, TurnStatus
+from sessions.models import ApiKey, FileUpload, Session, Turn, TurnStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +114,23 @@ def session_json(session: Session) -> dict[str, Any]:
         "archive_bytes": session.archive_bytes,
         "is_tour": session.is_tour,
     }
+
+
+async def file_upload_get(
+    *, user: User | AnonymousUser, session_id: uuid.UUID, upload_id: uuid.UUID
+) -> FileUpload:
+    """Raises: NotFoundError."""
+    session = await session_get(user=user, session_id=session_id)
+    upload = await FileUpload.objects.filter(session=session, id=upload_id).afirst()
+    if upload is None:
+        raise NotFoundError("There is no such upload.")
+    return upload
+
+
+async def file_upload_list(
+    *, user: User | AnonymousUser, session_id: uuid.UUID
+) -> list[FileUpload]:
+    """The unfinished ones, the last touched first. Raises: NotFoundError."""
+    session = await session_get(user=user, session_id=session_id)
+    rows = FileUpload.objects.filter(session=session, finished_at=None).order_by("-touched_at")
+    return [upload async for upload in rows]

@@ -14,6 +14,7 @@ from django.db import connection
 from sessions.errors import BerthError, ModelRefusedError
 from sessions.providers.base import ModelStatus, Provider
 from sessions.providers.registry import ModelChoice
+from sessions.runtime.folder_watches import FolderWatches
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.limits import Limits
 
@@ -60,6 +61,7 @@ class Runtime:
 
     def __init__(self, *, sandboxes: Sandboxes, models: Models, config: SandboxConfig) -> None:
         self.sandboxes = sandboxes
+        self.folder_watches = FolderWatches(sandboxes.channel_now)
         self.models = models
         self.config = config
         self._supervisor_seen_at: float | None = None
@@ -138,5 +140,6 @@ class Runtime:
         return "ok" if silence < SUPERVISOR_SILENCE_S else f"silent for {silence:.0f} s"
 
     async def aclose(self) -> None:
+        await self.folder_watches.aclose()
         await self.sandboxes.aclose()
         await self.models.aclose()

@@ -52,6 +52,7 @@ class Reaper:
                     await self._try(self.expire)
                     await self._try(self.reconcile)
                     await self._try(self.archive_old)
+                    await self._try(services.file_uploads_expire)
                 await waiter.wait(LOOK_S)
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -107,7 +108,7 @@ class Reaper:
     async def _works(self, session: Session) -> bool:
         """Whether something is under way that no turn stands for: a download, or a program that
         a command left running and that uses the CPU."""
-        sandbox = self._sandboxes.open_channel(session)
+        sandbox = self._sandboxes.channel_now(session.id)
         if sandbox is None:
             return False
         if sandbox.is_in_use:

@@ -191,11 +191,6 @@ class Sandboxes:
         except ContainerLostError:
             return False
 
-    def open_channel(self, session: Session) -> Sandbox | None:
-        """The channel there is; nothing is started or waited for."""
-        channel = self._channels.get(session.id)
-        return channel if channel is not None and channel.is_open else None
-
     def container_id(self, session: Session) -> str:
         """The container the open channel leads to, empty when there is none."""
         return self._container_ids.get(session.id, "")
@@ -455,3 +450,8 @@ class Sandboxes:
     async def aclose(self) -> None:
         await self.close_channels()
         await self.backend.close()
+
+    def channel_now(self, session_id: uuid.UUID) -> Sandbox | None:
+        """The open channel, if there is one: nothing is made, opened or woken."""
+        channel = self._channels.get(session_id)
+        return channel if channel is not None and channel.is_open else None

@@ -7,6 +7,7 @@ workspace, POSIX, with undecodable bytes kept by `surrogateescape`; "" is the wo
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
@@ -16,6 +17,7 @@ from sessions.sandbox.limits import Limits
 
 EntryKind: TypeAlias = Literal["file", "folder", "symlink", "other"]
 ArchiveFormat: TypeAlias = Literal["zip", "tar"]
+WatchKind: TypeAlias = Literal["watching", "changed", "gone", "unwatchable", "resync"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,41 @@ class Usage:
     disk_total_bytes: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """News of a watched folder. `path` is as it was given to `add`, empty for `resync`.
+
+    - `watching`: from now on every change is told; look at the folder once more.
+    - `changed`: something directly in it is not as it was.
+    - `gone`: the path no longer leads to that folder, and is not watched any more.
+    - `unwatchable`: it is not watched, `reason` says why: a code of the guest protocol, `limit`
+      (of folders, or of the kernel) or `network` (a file system that does not tell).
+    - `resync`: changes were missed; look at everything.
+    """
+
+    kind: WatchKind
+    path: str
+    reason: str = ""
+
+
+class FolderWatch(Protocol):
+    """Iterate for the news; it ends with an exception, when the watch cannot go on.
+
+    What happens between two looks at the iterator is told once: nothing is missed, and nothing
+    piles up. Watch the folders above a folder as well, or its being moved goes unseen.
+    """
+
+    def __aiter__(self) -> AsyncIterator[WatchEvent]: ...
+
+    async def add(self, path: str) -> None:
+        """Answered by `watching` or `unwatchable`. Once more begins anew."""
+        ...
+
+    async def remove(self, path: str) -> None:
+        """News that were on their way still come."""
+        ...
+
+
 class Sandbox(Protocol):
     """A live connection to one guest. Raises SandboxUnavailableError from every verb once lost.
 
@@ -278,6 +315,10 @@ class Sandbox(Protocol):
 
         Raises: InvalidInputError for what is no whole archive, DiskFullError.
         """
+        ...
+
+    def watch(self) -> AbstractAsyncContextManager[FolderWatch]:
+        """One watch for any number of folders, up to 200. Leaving the context ends it."""
         ...
 
     async def usage(self) -> Usage: ...

@@ -24,7 +24,9 @@ from sessions.sandbox.chunk import Chunk
 from sessions.sandbox.connection import Connection, Route, broken, error_of, json_object
 from sessions.sandbox.guest import wire
 
-WINDOW_BYTES = 1024 * 1024
+WINDOW_BYTES = 4 * 1024 * 1024
+"""Of data on their way. With less the guest stops in between and everybody on the way wakes for
+small pieces: a quarter more processor time at 1 MiB."""
 _INPUT_BYTES = 64 * 1024
 QUIET_S = 120.0
 """A request on which nothing moves for so long has failed. Deleting 100,000 files says nothing
@@ -47,13 +49,22 @@ class Request(Route):
     and a ProtocolError comes out.
     """
 
-    def __init__(self, connection: Connection, verb: str, **arguments: Any) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        verb: str,
+        *,
+        may_be_quiet: bool = False,
+        **arguments: Any,
+    ) -> None:
+        """`may_be_quiet`: nothing may move for as long as nothing happens."""
         body = {"verb": verb, "window": WINDOW_BYTES, **arguments}
         payload = json.dumps(body).encode()
         if len(payload) > wire.MAX_PAYLOAD:
             raise InvalidInputError("The path is too long.", param="path")
-        self.is_background = False
+        self.is_background = may_be_quiet
         self._connection = connection
+        self._may_be_quiet = may_be_quiet
         self._chunks: deque[Chunk] = deque()
         self._received = self._consumed = 0
         self._limit = WINDOW_BYTES
@@ -156,7 +167,7 @@ class Request(Route):
         """Raises: SandboxUnavailableError when nothing moves for too long."""
         self._moved.clear()
         try:
-            async with asyncio.timeout(QUIET_S):
+            async with asyncio.timeout(None if self._may_be_quiet else QUIET_S):
                 await self._moved.wait()
         except TimeoutError:
             raise SandboxUnavailableError("The sandbox does not answer this request.") from None

@@ -3,12 +3,13 @@
 import json
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, get_args
 
 from sessions.errors import FileAccessError
-from sessions.sandbox.base import ArchiveFormat, Entry, EntryKind
+from sessions.sandbox.base import ArchiveFormat, Entry, EntryKind, FolderWatch
 from sessions.sandbox.connection import Connection
+from sessions.sandbox.folder_watch import GuestFolderWatch
 from sessions.sandbox.guest import wire
 from sessions.sandbox.requests import Request
 
@@ -97,6 +98,11 @@ class SandboxFiles:
                 await request.write(chunk)
             await request.end_input()
             await request.result()
+
+    @asynccontextmanager
+    async def watch(self) -> AsyncIterator[FolderWatch]:
+        async with Request(self._connection, "watch", may_be_quiet=True) as request:
+            yield GuestFolderWatch(request)
 
     async def _ask(self, entry_path: str, verb: str, **arguments: Any) -> Entry:
         async with Request(self._connection, verb, **arguments) as request:

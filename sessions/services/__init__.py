@@ -12,6 +12,12 @@ from sessions.services.access import (
     sign_in_link_is_fresh,
     sign_in_link_use,
 )
+from sessions.services.file_uploads import (
+    file_upload_append,
+    file_upload_create,
+    file_upload_discard,
+    file_uploads_expire,
+)
 from sessions.services.idleness import (
     MAX_EXPIRES_AFTER_S,
     MIN_EXPIRES_AFTER_S,
@@ -44,6 +50,10 @@ __all__ = [
     "api_key_create",
     "api_key_revoke",
     "api_key_user",
+    "file_upload_append",
+    "file_upload_create",
+    "file_upload_discard",
+    "file_uploads_expire",
     "session_create",
     "session_delete",
     "session_keep",

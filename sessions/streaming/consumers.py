@@ -20,6 +20,7 @@ from sessions.events import bus
 from sessions.events.follow import follow
 from sessions.events.types import StoredEvent
 from sessions.streaming.access import SESSION_CHECK_S, USER_CHECK_S, SessionAccess, current_user
+from sessions.streaming.folders import FolderTeller
 from sessions.streaming.protocol import (
     CLOSE_BAD_FRAME,
     CLOSE_FAILED,
@@ -28,6 +29,7 @@ from sessions.streaming.protocol import (
     Ack,
     Follow,
     Frame,
+    WatchFolders,
     dump_json,
     encode_batch,
     parse_client_frame,
@@ -86,6 +88,7 @@ class SessionConsumer(OwnedTaskConsumer):
     _access: SessionAccess
     _follow: Follow
     _window: SendWindow
+    _folders: FolderTeller | None = None
     _is_open = False
 
     @override
@@ -102,6 +105,7 @@ class SessionConsumer(OwnedTaskConsumer):
             return
         self._access = SessionAccess(self.scope, user, session)
         self._window = SendWindow()
+        self._folders = FolderTeller(session_id, self._send_fields)
         self._is_open = True
         await self.accept()
 
@@ -128,6 +132,16 @@ class SessionConsumer(OwnedTaskConsumer):
                 if self._task is None:
                     raise InvalidInputError("Nothing was sent yet.")
                 self._window.acknowledge(seq)
+            case WatchFolders(folders):
+                if self._task is None or self._folders is None:
+                    raise InvalidInputError("This socket does not follow yet.")
+                await self._folders.watch(folders)
+
+    @override
+    async def end_task(self) -> None:
+        if self._folders is not None:
+            await self._folders.close()
+        await super().end_task()
 
     @override
     async def send_all(self) -> None:
@@ -173,6 +187,9 @@ class SessionConsumer(OwnedTaskConsumer):
             await self.send(bytes_data=frame.content)
 
     async def _send_json(self, **fields: Any) -> None:
+        await self._send_fields(fields)
+
+    async def _send_fields(self, fields: dict[str, Any]) -> None:
         await self.send(text_data=dump_json(fields))
 
 

@@ -12,9 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sessions.errors import InvalidInputError
+from sessions.errors import InvalidInputError, OutsideWorkspaceError
 from sessions.events.types import MessageDone, Output, StepEnded, StoredEvent, ToolResult
+from sessions.runtime.folder_watches import FolderNews
 from sessions.streaming.markdown import render_markdown
+from sessions.workspace.paths import format_path, parse_path
 
 CLOSE_BAD_FRAME = 4400
 CLOSE_NOT_SIGNED_IN = 4401
@@ -44,8 +46,20 @@ class Ack:
     seq: int
 
 
-ClientFrame: TypeAlias = Follow | Ack
-_FIELDS = {"follow": {"type", "after"}, "ack": {"type", "seq"}}
+@dataclass(frozen=True, slots=True)
+class WatchFolders:
+    """Tell of changes in these folders from now on, and in no others."""
+
+    folders: frozenset[str]
+
+
+ClientFrame: TypeAlias = Follow | Ack | WatchFolders
+_FIELDS = {
+    "follow": {"type", "after"},
+    "ack": {"type", "seq"},
+    "watch": {"type", "folders"},
+}
+MAX_WATCHED_FOLDERS = 200
 
 
 def parse_client_frame(text: str | None) -> ClientFrame:
@@ -66,10 +80,23 @@ def parse_client_frame(text: str | None) -> ClientFrame:
         raise InvalidInputError("The frame has other fields than its type.")
     if kind == "ack":
         return Ack(_seq(frame["seq"]))
+    if kind == "watch":
+        return WatchFolders(_folders(frame["folders"]))
     call_id = frame.get("call_id", "")
     if not isinstance(call_id, str) or len(call_id) > 200:
         raise InvalidInputError("`call_id` is not a short string.")
     return Follow(_seq(frame["after"]), call_id)
+
+
+def _folders(value: object) -> frozenset[str]:
+    if not isinstance(value, list) or len(value) > MAX_WATCHED_FOLDERS:
+        raise InvalidInputError(f"`folders` is a list of up to {MAX_WATCHED_FOLDERS}.")
+    if not all(isinstance(query, str) for query in value):
+        raise InvalidInputError("A folder is a percent-encoded path.")
+    try:
+        return frozenset(map(parse_path, value))
+    except OutsideWorkspaceError as error:
+        raise InvalidInputError(error.message) from error
 
 
 def _seq(value: object) -> int:
@@ -158,3 +185,13 @@ def event_to_json(event: StoredEvent) -> dict[str, Any]:
         text = body.item.get("text")
         fields["text"] = text[:MAX_TOOL_TEXT_CHARS] if isinstance(text, str) else ""
     return {**fields, "seq": event.seq, "at": event.created_at_ms, "type": body.type}
+
+
+def folders_to_json(news: FolderNews) -> dict[str, Any]:
+    """`all`: any of the folders may have changed. Not `watched`: changes may go untold."""
+    return {
+        "type": "folders",
+        "changed": sorted(map(format_path, news.changed)),
+        "all": news.is_all,
+        "watched": news.is_watched,
+    }

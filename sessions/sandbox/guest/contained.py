@@ -52,12 +52,13 @@ class Place:
 
 
 class Workspace:
-    """Paths in, places out. Folders stay open until the process ends: one request, one process."""
+    """Paths in, places out. Folders stay open until `let_go` or the end of the process."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self._root = os.fsencode(root)
         self._root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._opened: list[int] = []
 
     def place(self, path: bytes, *, follow: bool = True, make_parents: bool = False) -> Place:
         """`follow` says whether a link at the very end is followed, or meant itself.
@@ -87,7 +88,14 @@ class Workspace:
                 return Place(folders[-1], name)
             else:
                 folders.append(_enter(name, folders[-1], make=make_parents))
+                self._opened.append(folders[-1])
         return Place(folders[-1], b"")
+
+    def let_go(self) -> None:
+        """Close what `place` opened; the places it gave are of no more use."""
+        for fd in self._opened:
+            os.close(fd)
+        self._opened.clear()
 
     def _inside(self, target: bytes) -> bytes:
         if target == self._root:

@@ -1,17 +1,14 @@
 """A file request as the guest sees it: a process of its own, its data passed on as credit allows."""
 
-# ruff: noqa: SIM105
-# contextlib would cost the guest memory.
-
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` would import enum
 import os
-from fcntl import fcntl
 
 from sessions.sandbox.guest import compact_json, spawn, wire
 from sessions.sandbox.guest.input import Input
 from sessions.sandbox.guest.loop import READ
+from sessions.sandbox.guest.pipe import enlarge
 from sessions.sandbox.guest.source import CHUNK, Source, override
 
 TYPE_CHECKING = False
@@ -19,10 +16,10 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.link import Link
     from sessions.sandbox.guest.serve import Guest
 
+_WITH_INPUT = ("write", "unpack", "watch")
 _MAX_ANSWER = 64 << 10
 _CHUNK = 4 * CHUNK
 """Most data in one frame: files come with no program waiting on each line of them."""
-_F_SETPIPE_SZ = 1031
 _PIPE_BYTES = 1 << 20
 _KILL_AFTER_S = 2.0
 _FIRST_FD_TO_CLOSE = 3
@@ -42,10 +39,10 @@ class FileTask(Source):
         self._is_cancelled = False
         self._stdin: Input | None = None
         self._data_fd, data_write = os.pipe2(os.O_CLOEXEC)
-        _enlarge(self._data_fd)
+        enlarge(self._data_fd, _PIPE_BYTES)
         self._answer_fd, answer_write = os.pipe2(os.O_CLOEXEC)
         in_read, in_write = guest.null_fd, -1
-        if fields.get("verb") in ("write", "unpack"):
+        if fields.get("verb") in _WITH_INPUT:
             in_read, in_write = os.pipe2(os.O_CLOEXEC)
         try:
             self._pid = self._fork((in_read, data_write, answer_write), fields)
@@ -65,9 +62,10 @@ class FileTask(Source):
 
     def _fork(self, fds: tuple[int, int, int], fields: dict[str, object]) -> int:
         # Memory: only once files are asked for.
-        from sessions.sandbox.guest.file_verbs import is_whole, load, run
+        from sessions.sandbox.guest.file_verbs import is_whole, load, load_in_child, run
 
-        load(fields.get("verb"))
+        verb = fields.get("verb")
+        load(verb)
         workspace = self._guest.workspace
 
         def child() -> int:
@@ -75,7 +73,8 @@ class FileTask(Source):
             return run(workspace, fields)
 
         user = self._guest.root if is_whole(fields) else self._guest.user
-        return spawn.fork(user, self._guest.tags.take(), fds, child)
+        tag = self._guest.tags.take()
+        return spawn.fork(user, tag, fds, child, lambda: load_in_child(verb))
 
     # From the process
 
@@ -181,10 +180,3 @@ class FileTask(Source):
         if self._stdin is not None:
             self._stdin.grant = None
             self._stdin.close()
-
-
-def _enlarge(pipe: int) -> None:
-    try:
-        fcntl(pipe, _F_SETPIPE_SZ, _PIPE_BYTES)
-    except OSError:
-        pass  # more than this user may have: it is slower, no more

@@ -44,6 +44,12 @@ def is_whole(fields: dict[str, object]) -> bool:
     return fields.get("verb") == "archive" and fields.get("whole") is True
 
 
+def load_in_child(verb: object) -> None:
+    """The same for what takes so much memory that only the request's own process may have it."""
+    if verb == "watch":
+        __import__("sessions.sandbox.guest.folder_watch")
+
+
 def run(root: str, fields: dict[str, object]) -> int:
     """Data to standard output, then one JSON object to standard error: a result, or an error."""
     try:
@@ -221,6 +227,12 @@ def _unpack(workspace: Workspace, fields: dict[str, object]) -> dict[str, object
     return unpack(workspace.root)
 
 
+def _watch(workspace: Workspace, _fields: dict[str, object]) -> dict[str, object]:
+    from sessions.sandbox.guest.folder_watch import watch_folders  # loaded by `load_in_child`
+
+    return watch_folders(workspace)
+
+
 VERBS: dict[str, Callable[[Workspace, dict[str, object]], dict[str, object]]] = {
     "stat": _stat,
     "list": _list,
@@ -231,4 +243,5 @@ VERBS: dict[str, Callable[[Workspace, dict[str, object]], dict[str, object]]] = 
     "remove": _remove,
     "archive": _archive,
     "unpack": _unpack,
+    "watch": _watch,
 }

@@ -6,6 +6,7 @@ import os
 
 from sessions.sandbox.guest import compact_json, wire
 from sessions.sandbox.guest.loop import READ, WRITE
+from sessions.sandbox.guest.pipe import enlarge
 from sessions.sandbox.guest.source import CHUNK, RefusedError
 from sessions.sandbox.guest.start_request import terminal_size
 
@@ -19,6 +20,8 @@ _BATCH_BYTES = 4 * CHUNK
 """Gathered for one write, one frame of each stream in turn."""
 _BACKLOG_BYTES = 1 << 20
 """With this much unsent, nothing more is read: a host that does not listen is not heard."""
+_PIPE_BYTES = 256 << 10
+"""What the engine passes on is taken from a pipe: a larger one is emptied in fewer turns."""
 _HELLO_S = 10.0
 _SILENCE_S = 45.0
 """A host pings every 20 s. One that says nothing between two looks is gone, and whoever carried its
@@ -46,6 +49,7 @@ class Link:
         self.is_open = True
         os.set_blocking(in_fd, False)
         os.set_blocking(out_fd, False)
+        enlarge(out_fd, _PIPE_BYTES)
         guest.loop.watch(in_fd, READ, self._on_readable)
         guest.loop.call_later(_HELLO_S, self._hello_is_due)
         self._silence = guest.loop.call_later(_SILENCE_S, self._look_for_silence)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.serve import Guest
 
 FILE_VERBS = frozenset(
-    ("stat", "list", "read", "write", "make_dir", "rename", "remove", "archive", "unpack")
+    ("stat", "list", "read", "write", "make_dir", "rename", "remove", "archive", "unpack", "watch")
 )
 
 

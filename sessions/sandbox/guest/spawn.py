@@ -168,10 +168,17 @@ def _not_executed(name: bytes, code: int, environment: dict[bytes, bytes]) -> tu
     return 126, text + ": " + os.strerror(code)
 
 
-def fork(user: User, tag: range, fds: tuple[int, int, int], child: Callable[[], int]) -> int:
+def fork(
+    user: User,
+    tag: range,
+    fds: tuple[int, int, int],
+    child: Callable[[], int],
+    prepare: Callable[[], None] = lambda: None,
+) -> int:
     """Run `child` in a new process in its own session; returns its pid.
 
-    `fds` become 0, 1 and 2. What `child` returns is its exit status.
+    `fds` become 0, 1 and 2. `prepare` runs there before the process becomes the workspace's user.
+    What `child` returns is its exit status.
     """
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _HANDLED)
     pid = os.fork()
@@ -189,6 +196,7 @@ def fork(user: User, tag: range, fds: tuple[int, int, int], child: Callable[[], 
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
         _raise_oom_score("self")
+        prepare()
         if user.can_switch:
             user.become(tag)
         status = child()

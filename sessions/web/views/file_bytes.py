@@ -111,7 +111,7 @@ async def upload_file(request: UserHttpRequest, session_id: uuid.UUID) -> HttpRe
     overwrite = request.GET.get("overwrite") == "1"
     _, sandbox = await connect(request, session_id)
     if not overwrite:
-        await _check_absent(sandbox, path)
+        await check_absent(sandbox, path)
     entry = await sandbox.write_file(path, _body(request), overwrite=overwrite)
     return JsonResponse(entry_json(entry), status=201)
 
@@ -122,7 +122,7 @@ def _check_size(size: int) -> None:
         raise FileTooLargeError(message, param="path")
 
 
-async def _check_absent(sandbox: Sandbox, path: str) -> None:
+async def check_absent(sandbox: Sandbox, path: str) -> None:
     """Asked first, so that a long body is not carried into the container for nothing."""
     try:
         await sandbox.stat(path)

@@ -73,7 +73,7 @@ async def list_changes(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
     are as they were are left out of the answer. This is asked by pages, not by people: it neither
     starts a suspended container nor keeps one from being suspended.
     """
-    wanted = _json_body(request)
+    wanted = json_body(request)
     folders = wanted.get("folders")
     if not isinstance(folders, list) or len(folders) > MAX_WATCHED_FOLDERS:
         raise InvalidInputError(f"Up to {MAX_WATCHED_FOLDERS} folders, please.", param="folders")
@@ -84,14 +84,14 @@ async def list_changes(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
     changed = [c for f in folders if (c := await _changed_folder(sandbox, f)) is not None]
     answer: dict[str, Any] = {"folders": changed, "file": None}
     if wanted.get("file") is not None:
-        answer["file"] = await _file_now(sandbox, _path_in(wanted, "file"))
+        answer["file"] = await _file_now(sandbox, path_in(wanted, "file"))
     return JsonResponse(answer)
 
 
 async def _changed_folder(sandbox: Sandbox, wanted: object) -> dict[str, Any] | None:
     if not isinstance(wanted, dict):
         raise InvalidInputError("A folder is an object.", param="folders")
-    path, limit = _path_in(wanted, "query"), _count(wanted.get("limit"), PAGE_ENTRIES)
+    path, limit = path_in(wanted, "query"), _count(wanted.get("limit"), PAGE_ENTRIES)
     try:
         listing = await list_folder(sandbox, path, limit=limit)
     except FileAccessError as error:
@@ -146,7 +146,7 @@ async def view_file(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResp
 @signed_in
 @require_POST
 async def create_folder(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
-    path = _path_in(_json_body(request), "path")
+    path = path_in(json_body(request), "path")
     _, sandbox = await connect(request, session_id)
     return JsonResponse(entry_json(await sandbox.make_dir(_below_root(path))), status=201)
 
@@ -155,8 +155,8 @@ async def create_folder(request: UserHttpRequest, session_id: uuid.UUID) -> Http
 @require_POST
 async def rename_entry(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
     """Renames, or moves: `target` is the whole new path."""
-    body = _json_body(request)
-    path, target = _path_in(body, "path"), _path_in(body, "target")
+    body = json_body(request)
+    path, target = path_in(body, "path"), path_in(body, "target")
     _, sandbox = await connect(request, session_id)
     entry = await sandbox.rename(_below_root(path), _below_root(target))
     return JsonResponse(entry_json(entry))
@@ -165,7 +165,7 @@ async def rename_entry(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
 @signed_in
 @require_POST
 async def delete_entry(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
-    path = _path_in(_json_body(request), "path")
+    path = path_in(json_body(request), "path")
     _, sandbox = await connect(request, session_id)
     await sandbox.remove(_below_root(path))
     return HttpResponse(status=204)
@@ -177,7 +177,7 @@ def _below_root(path: str) -> str:
     return path
 
 
-def _json_body(request: HttpRequest) -> dict[str, Any]:
+def json_body(request: HttpRequest) -> dict[str, Any]:
     if len(request.body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 4:
         raise InvalidInputError("The request is too long.")
     try:
@@ -189,7 +189,7 @@ def _json_body(request: HttpRequest) -> dict[str, Any]:
     return body
 
 
-def _path_in(body: dict[str, Any], key: str) -> str:
+def path_in(body: dict[str, Any], key: str) -> str:
     query = body.get(key)
     if not isinstance(query, str):
         raise InvalidInputError(f"`{key}` is a percent-encoded path.", param=key)

@@ -46,7 +46,7 @@ export function errorFrom(status, body) {
 }
 
 export class FilesApi {
-  /** @param {Record<string, string>} urls list, changes, view, raw, archive, upload, folder, rename, delete */
+  /** @param {Record<string, string>} urls list, changes, view, raw, archive, upload, uploads, folder, rename, delete */
   constructor(urls) {
     this.urls = urls;
     this.maxUploadBytes = Infinity;
@@ -98,6 +98,16 @@ export class FilesApi {
   /** @param {string} query */
   async remove(query) {
     await this.#post(this.urls.delete, { path: query });
+  }
+
+  /** Uploads in pieces that were begun. @returns {Promise<{id: string, path: string, size: number, offset: number}[]>} */
+  async unfinished() {
+    return (await (await this.#ask(this.urls.uploads)).json()).uploads;
+  }
+
+  /** @param {string} id */
+  async giveUp(id) {
+    await this.#ask(`${this.urls.uploads}${id}/`, { method: "DELETE", headers: csrfHeaders() });
   }
 
   rawUrl(query) {

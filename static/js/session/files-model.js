@@ -115,6 +115,16 @@ export class FilesModel {
     }
   }
 
+  /** @param {string} query */
+  isLoading(query) {
+    return this.folders.get(query)?.isLoading ?? false;
+  }
+
+  /** Queries of the folders on view, those above before those below. */
+  openQueries() {
+    return this.#openFolders().slice(0, MAX_WATCHED).map((folder) => folder.query);
+  }
+
   /** What of `changes/` to ask for. */
   watched() {
     return this.#openFolders()

@@ -1,7 +1,8 @@
-// Uploads: a queue of PUTs with progress, two at a time.
+// Uploads: a queue with progress, two at a time. Short files are PUT, long ones sent in pieces.
 
 import { csrfHeaders } from "berth/ui";
 import { errorFrom, FilesError, joinQuery } from "berth/files-api";
+import { begunHere, forgetBegun, LONG_BYTES, PiecewiseUpload } from "berth/files-pieces";
 
 const AT_A_TIME = 2;
 /** A longer file is not sent before it is known whether its name is free. */
@@ -16,7 +17,11 @@ const ASK_FIRST_BYTES = 1024 * 1024;
  * @property {"waiting"|"sending"|"done"|"skipped"|"failed"} state
  * @property {number} sent
  * @property {string} error
+ * @property {string} note What goes on, where that is not just sending.
  * @property {XMLHttpRequest=} request
+ * @property {PiecewiseUpload=} pieces Of a long file, once it is being sent.
+ *
+ * @typedef {{id: string, path: string, size: number, offset: number}} Unfinished
  */
 
 export class UploadQueue {
@@ -29,6 +34,8 @@ export class UploadQueue {
     this.options = options;
     /** @type {Upload[]} */
     this.uploads = [];
+    /** @type {Unfinished[]} Begun by this browser before the page was loaded. */
+    this.unfinished = [];
     this.sending = 0;
     /** @type {"ask"|"replace"|"skip"} */
     this.onConflict = "ask";
@@ -47,7 +54,9 @@ export class UploadQueue {
     }
     for (const { file, names } of picked) {
       const query = names.reduce(joinQuery, folder);
-      this.uploads.push({ file, folder, query, name: names.join("/"), state: "waiting", sent: 0, error: "" });
+      const name = names.join("/");
+      this.uploads.push({ file, folder, query, name, state: "waiting", sent: 0, error: "", note: "" });
+      this.unfinished = this.unfinished.filter(({ path, size }) => path !== query || size !== file.size);
     }
     this.#next();
   }
@@ -57,7 +66,32 @@ export class UploadQueue {
     if (upload.state !== "waiting" && upload.state !== "sending") return;
     upload.state = "skipped";
     upload.request?.abort();
+    upload.pieces?.cancel();
     this.options.onChange();
+  }
+
+  /** @param {Upload} upload */
+  togglePause(upload) {
+    if (upload.pieces?.isPaused) upload.pieces.resume();
+    else upload.pieces?.pause();
+  }
+
+  /** Look for what a reload cut off: the same file chosen again goes on where it stopped. */
+  async loadUnfinished() {
+    const mine = begunHere();
+    if (!mine.size) return;
+    const busy = new Set(this.uploads.map(({ pieces }) => pieces?.id));
+    const found = await this.api.unfinished();
+    this.unfinished = found.filter(({ id }) => mine.has(id) && !busy.has(id));
+    this.options.onChange();
+  }
+
+  /** @param {Unfinished} upload */
+  async giveUp(upload) {
+    this.unfinished = this.unfinished.filter((one) => one !== upload);
+    this.options.onChange();
+    forgetBegun(upload.id);
+    await this.api.giveUp(upload.id);
   }
 
   cancelAll() {
@@ -114,11 +148,25 @@ export class UploadQueue {
       overwrite = true;
     }
     try {
-      await this.#put(upload, overwrite);
+      await this.#transfer(upload, overwrite);
     } catch (error) {
       if (error.code !== "entry_exists" || overwrite) throw error;
-      if (await this.#mayReplace(upload)) await this.#put(upload, true);
+      if (await this.#mayReplace(upload)) await this.#transfer(upload, true);
     }
+  }
+
+  async #transfer(upload, overwrite) {
+    if (upload.file.size < LONG_BYTES) return this.#put(upload, overwrite);
+    const set = (fields) => {
+      Object.assign(upload, fields);
+      this.options.onChange();
+    };
+    upload.pieces = new PiecewiseUpload(this.api.urls.uploads, upload, {
+      overwrite,
+      onProgress: (sent) => set({ sent }),
+      onNote: (note) => set({ note }),
+    });
+    await upload.pieces.run();
   }
 
   /** One question at a time; an answer for all is not asked again. */

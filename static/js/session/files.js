@@ -9,10 +9,13 @@ import { FilesRefresher } from "berth/files-refresh";
 import { FilesTree } from "berth/files-tree";
 import { UploadQueue } from "berth/files-upload";
 import { UploadList } from "berth/files-upload-list";
+import { FilesWatch } from "berth/files-watch";
 import { copyPath, FilesViewer } from "berth/files-viewer";
 import { fileLabel } from "berth/session/timeline_message";
 
-const URL_NAMES = ["list", "changes", "view", "raw", "archive", "upload", "folder", "rename", "delete"];
+/** The server takes no more. */
+const MAX_WATCHED = 200;
+const URL_NAMES = ["list", "changes", "view", "raw", "archive", "upload", "uploads", "folder", "rename", "delete"];
 
 /**
  * @param {HTMLElement} root The #files-panel.
@@ -20,6 +23,7 @@ const URL_NAMES = ["list", "changes", "view", "raw", "archive", "upload", "folde
  * @param {Record<string, string>=} options.urls From the panel's data attributes when left out.
  * @param {boolean=} options.canWrite
  * @param {(query: string|null) => void=} options.onOpenChange The viewer shows another file, or none.
+ * @param {(frame: string) => boolean=} options.send To the session's socket; false when it is closed.
  */
 export function mountFiles(root, options = {}) {
   const panel = new FilesPanel(root, options);
@@ -30,13 +34,18 @@ export function mountFiles(root, options = {}) {
     setActive: (isActive) => panel.setActive(isActive),
     /** A turn runs, or not. @param {boolean} isRunning */
     setRunning: (isRunning) => panel.refresher.setRunning(isRunning),
+    /** The socket is open, or not. @param {boolean} isConnected */
+    setConnected: (isConnected) => panel.watch.connected(isConnected),
+    /** What the socket says of folders. @param {{changed: string[], all: boolean, watched: boolean}} frame */
+    foldersChanged: (frame) => panel.watch.take(frame),
     /** Show a file. @param {string} query */
     open: (query) => panel.openFile(query),
   };
 }
 
 class FilesPanel {
-  constructor(root, { urls = urlsOf(root), canWrite = true, onOpenChange = () => {} }) {
+  constructor(root, options) {
+    const { urls = urlsOf(root), canWrite = true, onOpenChange = () => {}, send = () => false } = options;
     this.root = root;
     this.canWrite = canWrite;
     this.api = new FilesApi(urls);
@@ -46,6 +55,7 @@ class FilesPanel {
       onOpen: (query) => {
         this.tree.select(query ?? "");
         if (query === null) this.tree.focus(this.tree.currentKey);
+        this.#chooseWatched();
         onOpenChange(query);
       },
       onLink: (query) => this.openFile(query),
@@ -54,6 +64,10 @@ class FilesPanel {
     });
     this.refresher = new FilesRefresher(this.model, this.viewer, {
       onTrouble: (message) => this.showTrouble(message),
+    });
+    this.watch = new FilesWatch(send, {
+      onChanged: (queries) => this.refresher.foldersChanged(queries),
+      onState: (isWatched) => this.#showWatched(isWatched),
     });
     this.uploads = new UploadQueue(this.api, {
       onChange: () => this.uploadList.render(),
@@ -67,7 +81,10 @@ class FilesPanel {
 
   async setActive(isActive) {
     this.refresher.setActive(isActive);
-    if (isActive && !this.model.isLoaded) await this.load();
+    this.#chooseWatched();
+    if (!isActive || this.model.isLoaded) return;
+    await this.load();
+    if (this.canWrite && this.model.isLoaded) await this.attempt(() => this.uploads.loadUnfinished());
   }
 
   /** The first load, and every try after trouble. */
@@ -88,6 +105,21 @@ class FilesPanel {
     this.root.querySelector(".files-empty").hidden = !isEmpty;
     this.tree.root.classList.toggle("is-empty", isEmpty);
     this.tree.root.setAttribute("aria-busy", String(this.model.root.isLoading));
+    this.#chooseWatched();
+  }
+
+  /** Folders on view, and the one of the open file; none while nobody looks. */
+  #chooseWatched() {
+    const isSeen = this.refresher.isActive && this.model.isLoaded && document.visibilityState === "visible";
+    const queries = isSeen ? this.model.openQueries() : [];
+    const file = this.viewer.query;
+    if (isSeen && file !== null && queries.length < MAX_WATCHED) queries.push(parentQuery(file));
+    this.watch.want([...new Set(queries)]);
+  }
+
+  #showWatched(isWatched) {
+    this.root.dataset.watched = String(isWatched);
+    this.refresher.setWatched(isWatched);
   }
 
   showTrouble(message) {
@@ -246,6 +278,7 @@ class FilesPanel {
   }
 
   #listen() {
+    document.addEventListener("visibilitychange", () => this.#chooseWatched());
     this.root.addEventListener("click", (event) => {
       const action = event.target.closest("[data-action]")?.dataset.action;
       const acts = {

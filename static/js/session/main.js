@@ -43,7 +43,10 @@ const composer = new Composer(document.querySelector("#composer"), {
   onSent: () => timeline.scrollToEnd(),
   onTyped: () => rest.typed(),
 });
-const files = mountFiles(document.querySelector("#files-panel"), { canWrite: true });
+const files = mountFiles(document.querySelector("#files-panel"), {
+  canWrite: true,
+  send: (frame) => socket.send(frame),
+});
 const layout = new Layout(root, {
   onShow: (panel) => {
     files.setActive(panel === "files");
@@ -106,6 +109,7 @@ function onControl(frame) {
     if (typeof frame.now === "number") clockOffset = frame.now - Date.now();
     onSession(frame.session);
   } else if (frame.type === "session") onSession(frame.session);
+  else if (frame.type === "folders") files.foldersChanged(frame);
   else if (frame.type === "caught_up") {
     isCaughtUp = true;
     timeline.caughtUp();
@@ -129,6 +133,7 @@ function onState(socketState) {
   root.dataset.connected = String(isOpen);
   connection.update(socketState);
   composer.setOnline(isOpen);
+  files.setConnected(isOpen);
   if (socketState.name === "ended" && socketState.code === CLOSE_NOT_FOUND) {
     header.setGone();
     composer.setGone();

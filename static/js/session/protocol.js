@@ -10,6 +10,8 @@
 export const CLOSE_BAD_FRAME = 4400;
 export const CLOSE_NOT_SIGNED_IN = 4401;
 export const CLOSE_NOT_FOUND = 4404;
+/** The server hangs up on a longer frame. */
+export const MAX_CLIENT_FRAME_CHARS = 60_000;
 
 /** A frame that does not follow the format: the connection cannot be trusted any further. */
 export class FrameError extends Error {}
@@ -69,6 +71,11 @@ export function followFrame(after, callId = "") {
 
 export function ackFrame(seq) {
   return JSON.stringify({ type: "ack", seq });
+}
+
+/** Tell of changes in these folders, and no others. @param {string[]} folders */
+export function watchFrame(folders) {
+  return JSON.stringify({ type: "watch", folders });
 }
 
 /**

@@ -141,6 +141,12 @@ export class SessionSocket {
     if (this.isOpen && seq > this.resumedAfter) this.socket.send(ackFrame(seq));
   }
 
+  /** A frame for this connection alone: it is lost with it. Says whether it went out. */
+  send(frame) {
+    if (this.isOpen) this.socket.send(frame);
+    return this.isOpen;
+  }
+
   retryNow() {
     if (!this.socket && !this.isEnded) this.connect();
   }
