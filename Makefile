@@ -5,7 +5,7 @@ PREPARE := @sh scripts/with_python.sh -m scripts.prepare
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run sign-in test quick lint fmt bench images doctor clean
+.PHONY: help run sign-in test quick lint fmt bench fuzz images doctor clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -45,6 +45,10 @@ fmt: ## Format Python and templates
 bench: ## Measure, each row beside its floor
 	$(PREPARE) tools engine images
 	@$(BIN)/python -m tests.bench
+
+fuzz: ## Fuzz both ends of the guest protocol (SECONDS for each target)
+	$(PREPARE) tools
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
 
 images: ## Build the sandbox images and the guest's volume
 	$(PREPARE) runtime engine

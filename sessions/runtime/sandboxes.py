@@ -10,7 +10,9 @@ from django.utils import timezone
 
 from sessions.errors import (
     ContainerLostError,
+    EngineUnavailableError,
     NotFoundError,
+    ProtocolError,
     SandboxError,
     SandboxUnavailableError,
 )
@@ -109,18 +111,19 @@ class Sandboxes:
 
     async def _open_patiently(self, row: Session) -> Sandbox:
         """A container can be too busy to answer at once. Raises: ContainerLostError when it is
-        gone, or runs but has not answered in `OPEN_TRIES`."""
-        for _ in range(OPEN_TRIES - 1):
+        gone, has not answered in `OPEN_TRIES`, or answers what no guest of ours would."""
+        for _ in range(OPEN_TRIES):
             try:
                 return await self._open(row)
-            except ContainerLostError:
+            except EngineUnavailableError:
+                raise
+            except ProtocolError as error:
+                raise ContainerLostError(error.message) from error
+            except SandboxUnavailableError as error:
                 if not await self._is_running(row.container_id):
-                    raise
+                    raise ContainerLostError(error.message) from error
                 await asyncio.sleep(OPEN_WAIT_S)
-        try:
-            return await self._open(row)
-        except ContainerLostError as error:
-            raise ContainerLostError("The container no longer answered.") from error
+        raise ContainerLostError("The container no longer answered.")
 
     async def _is_running(self, container_id: str) -> bool:
         try:
