@@ -10,13 +10,14 @@ from tests.sandbox.hostile_guest import ended, hello, json_frame, output
 PIECE = 1 << 16
 FLOOD_BYTES = 100 * 1000 * 1000
 FLOOD_FRAMES = 300_000
+SILENCE: tuple[bytes, ...] = ()
 Mind = Callable[[int, int, bytes], AsyncIterator[bytes]]
 
 
 async def mute(_kind: int, _ident: int, _payload: bytes) -> AsyncIterator[bytes]:
     """Never answers, not even the greeting."""
-    for nothing in ():
-        yield nothing
+    for piece in SILENCE:
+        yield piece
 
 
 async def rude(_kind: int, _ident: int, _payload: bytes) -> AsyncIterator[bytes]:

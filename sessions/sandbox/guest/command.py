@@ -12,7 +12,7 @@ from sessions.sandbox.guest import spawn, wire
 from sessions.sandbox.guest.cgroup import disk_figures
 from sessions.sandbox.guest.input import Input
 from sessions.sandbox.guest.loop import READ
-from sessions.sandbox.guest.process_tree import kill_tree
+from sessions.sandbox.guest.process_tree import kill_tree, members
 from sessions.sandbox.guest.spool import Spool
 
 TYPE_CHECKING = False
@@ -170,6 +170,11 @@ class Command:
         try:
             fds = (in_read, out_write, err_write)
             pid, self._report = spawn.start(self.guest.user, self._tag, fds, *self._program)
+        except BaseException:
+            for fd in (out_read, err_read, in_write):
+                if fd >= 0:
+                    os.close(fd)
+            raise
         finally:
             os.close(out_write)
             os.close(err_write)
@@ -192,6 +197,9 @@ class Command:
 
         try:
             pid = spawn.fork(self.guest.user, self._tag, (terminal, terminal, terminal), child)
+        except BaseException:
+            os.close(main)
+            raise
         finally:
             os.close(terminal)
         self.streams[wire.PTY] = OutputStream(self, wire.PTY, main)
@@ -214,6 +222,14 @@ class Command:
                 return
             self._log_path = self._log.path
         self._log.write(data)
+
+    def left_running(self) -> int:
+        """How many processes this command, which has ended, left behind."""
+        return len(members(self._tag, 0))
+
+    def end_leftovers(self) -> bool:
+        """False: some are alive still."""
+        return kill_tree(self._tag, 0)
 
     def kill(self, cause: str) -> None:
         """Kill all that this command started, also what it left running when it ended."""

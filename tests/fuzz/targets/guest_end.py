@@ -4,6 +4,7 @@ Only the making of processes is played: a fork takes longer than a whole run. A 
 printed something before it is looked at, and ends at the next turn of the loop.
 """
 
+import errno
 import os
 import socket
 import sys
@@ -19,6 +20,8 @@ from tests.fuzz.frames import Frame, encode, json_frame, position
 FIRST_PID = 1 << 23
 """Above the kernel's largest: nothing real is ever meant."""
 MAX_TURNS = 64
+REFUSED_EACH = 7
+"""As at the limit of processes."""
 ANSWERS = frozenset(
     (wire.HELLO, wire.PONG, wire.ERROR, wire.CREDIT, wire.OUTPUT, wire.ENDED, wire.RESULT,
      wire.STARTED)
@@ -82,11 +85,12 @@ class Processes:
               _cwd: bytes, _environment: object) -> tuple[int, int]:  # fmt: skip
         os.write(fds[1], b"hello\n")
         os.write(fds[2], b"x")
+        pid = self._begin(len(argv[0]) % 3)
         report, report_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         if b"/" in argv[0]:
             os.write(report_write, b"OSError:2:")
         os.close(report_write)
-        return self._begin(len(argv[0]) % 3), report
+        return pid, report
 
     def fork(self, _user: object, _tag: range, fds: tuple[int, int, int],
              _child: Callable[[], int]) -> int:  # fmt: skip
@@ -97,6 +101,8 @@ class Processes:
 
     def _begin(self, status: int) -> int:
         self._next += 1
+        if self._next % REFUSED_EACH == 0:
+            raise BlockingIOError(errno.EAGAIN, "no process more")
         self.over[self._next] = status << 8
         return self._next
 
