@@ -78,7 +78,9 @@ def main() -> None:
     parser.add_argument("abuses", nargs="*", default=list(ABUSES))
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     arguments = parser.parse_args()
-    sys.stdout.write(line(("abuse", "quiet p50", "quiet p99", "during p50", "during p99", "ratio")))
+    sys.stdout.write(
+        line(("abuse", "quiet p50", "quiet p99", "during p50", "during p99", "ratio"))
+    )
     for abuse in arguments.abuses:
         quiet, during = asyncio.run(measure(abuse, arguments.seconds))
         figures = [percentile(of, share) for of in (quiet, during) for share in (0.5, 0.99)]

@@ -27,7 +27,7 @@ from tests.runtime.conftest import Log
 from tests.runtime.test_turns import is_end_of
 from tests.scripted_models import ScriptedModels
 
-LIMITS = Limits(memory_bytes=256 * MIB, cpus=1.0, pids=128, command_timeout_s=60)
+LIMITS = Limits(memory_bytes=256 * MIB, cpus=1.0, pids=128, command_timeout_s=120)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,16 @@
 """Inputs that once broke an end, and a short run of the fuzzer itself."""
 
+import platform
+import sys
+
 import pytest
 
 from tests.fuzz.campaign import TARGETS, fuzz, replay, stored_inputs
 
+pytestmark = pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"),
+    reason="the fuzzer is published for Linux on x86_64 alone",
+)
 SMOKE_S = 4
 LEAST_EXECUTIONS = 200
 LEAST_EDGES = {"host_end": 250, "guest_end": 350, "pieces": 50}

@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from sessions import services
 from sessions.agent.tools import execution
-from sessions.events.types import CallEnded, ToolResult
+from sessions.events.types import CallEnded, CallStarted, ToolResult
 from sessions.models import Session
 from sessions.runtime import sandboxes
 from sessions.runtime.process import Runtime
@@ -47,6 +47,7 @@ class TakenOver(ChildBackend):
 def backend(sandbox_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> TakenOver:
     monkeypatch.setattr(connection, "HELLO_TIMEOUT_S", 0.3)
     monkeypatch.setattr(execution, "OVERDUE_S", 0.5)
+    monkeypatch.setattr(execution, "STOP_OVERDUE_S", 0.3)
     monkeypatch.setattr(sandboxes, "OPEN_WAIT_S", 0.05)
     backend = TakenOver()
     sandbox_runtime.sandboxes = sandboxes.Sandboxes(backend, open_channel)
@@ -93,3 +94,17 @@ async def test_a_lie_about_a_command_ends_that_command(
     assert kind == "exit" or kind.replace("_", " ") in str(told).replace("_", " "), told
     assert second.ending == {"kind": "exit", "exit_code": 0}
     await check_usable(session, backend, is_replaced=kind != "exit")
+
+
+async def test_stop_ends_what_the_guest_will_not_kill(
+    backend: TakenOver, supervisor: Supervisor, alice: User
+) -> None:
+    backend.mind = AT_COMMAND["unending frame"][0]
+    session = await start(alice, TASK)
+    await Log(session).wait_for(lambda body: isinstance(body, CallStarted))
+    await services.turn_stop(session=session)
+    end = await Log(session).wait_for(is_end)
+    assert end.reason == "stopped"
+    (call,) = await Log(session).of(CallEnded)
+    assert call.ending == {"kind": "stopped", "signal": "SIGKILL"}
+    await check_usable(session, backend)

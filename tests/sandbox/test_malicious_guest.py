@@ -369,6 +369,32 @@ async def test_a_request_without_an_answer_ends(monkeypatch):
     await channel.close()
 
 
+async def test_a_guest_that_answers_no_ping_is_given_up(monkeypatch):
+    monkeypatch.setattr("sessions.sandbox.connection.SILENCE_S", 0.2)
+    monkeypatch.setattr("sessions.sandbox.connection.PING_INTERVAL_S", 0.05)
+    stream, channel = await connected()
+    execution = await channel.exec(REQUEST)
+    with pytest.raises(SandboxUnavailableError, match="no longer answers"):
+        await everything(execution)
+    assert bytes(stream.written).count(wire.frame(wire.PING, 0)) >= 2
+    await channel.close()
+
+
+async def test_as_many_pongs_as_pings_are_welcome(monkeypatch):
+    monkeypatch.setattr("sessions.sandbox.connection.PING_INTERVAL_S", 0.02)
+    stream, channel = await connected()
+    for pongs in (1, 2):
+        while bytes(stream.written).count(wire.frame(wire.PING, 0)) < pongs:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        stream.put(wire.frame(wire.PONG, 0))
+        await read_by_host(stream)
+        assert channel.is_open
+    stream.put(wire.frame(wire.PONG, 0) * 1000)
+    await read_by_host(stream)
+    assert not channel.is_open
+    await channel.close()
+
+
 async def test_what_arrived_before_the_lie_is_still_given():
     stream, channel = await connected()
     execution = await channel.exec(REQUEST)

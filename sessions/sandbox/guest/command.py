@@ -12,7 +12,7 @@ from sessions.sandbox.guest import spawn, wire
 from sessions.sandbox.guest.cgroup import disk_figures
 from sessions.sandbox.guest.input import Input
 from sessions.sandbox.guest.loop import READ
-from sessions.sandbox.guest.process_tree import kill_tree, members
+from sessions.sandbox.guest.process_tree import kill_tree
 from sessions.sandbox.guest.spool import Spool
 
 TYPE_CHECKING = False
@@ -223,9 +223,9 @@ class Command:
             self._log_path = self._log.path
         self._log.write(data)
 
-    def left_running(self) -> int:
+    def left_running(self, sizes: dict[int, int]) -> int:
         """How many processes this command, which has ended, left behind."""
-        return len(members(self._tag, 0))
+        return sizes.get(self._tag.start, 0)
 
     def end_leftovers(self) -> bool:
         """False: some are alive still."""

@@ -15,7 +15,7 @@ from sessions.sandbox.guest.file_task import FileTask
 from sessions.sandbox.guest.link import Link
 from sessions.sandbox.guest.loop import Loop
 from sessions.sandbox.guest.oom_watch import OomWatch
-from sessions.sandbox.guest.process_tree import Tags, kill_tree
+from sessions.sandbox.guest.process_tree import Tags, kill_tree, sizes
 from sessions.sandbox.guest.requests import open_request
 from sessions.sandbox.guest.source import RefusedError, Source
 from sessions.sandbox.guest.spawn import User, base_environment
@@ -116,13 +116,13 @@ class Guest:
 
     def _make_room(self) -> bool:
         """End what the one of the ended commands with most processes left; False: none did."""
+        counts = sizes(self.tags.taken())
         ended = [command for command in self._commands.values() if command.ended]
-        sizes = [(command.left_running(), index) for index, command in enumerate(ended)]
-        size, index = max(sizes, default=(0, 0))
-        if not size:
+        busiest = max(ended, key=lambda command: command.left_running(counts), default=None)
+        if busiest is None or not busiest.left_running(counts):
             return False
         for _try in range(_ROOM_TRIES):
-            if ended[index].end_leftovers():
+            if busiest.end_leftovers():
                 break
         self._reap()
         return True
