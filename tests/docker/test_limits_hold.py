@@ -4,6 +4,7 @@ After each the session says what happened, the next command works, and nothing o
 """
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -52,10 +53,19 @@ async def check_alive(session: Turns) -> None:
     assert await session.processes() == []
 
 
-async def guest_mb(session: Turns) -> float:
+async def guest_pid(session: Turns) -> int:
+    """As the host sees it."""
     container = await session.container()
     info = await session.docker.call(lambda api: api.inspect_container(container))
-    return proportional_mb(info["State"]["Pid"])
+    return int(info["State"]["Pid"])
+
+
+async def guest_mb(session: Turns) -> float:
+    return proportional_mb(await guest_pid(session))
+
+
+def open_fds(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 async def set_timeout(session: Turns, seconds: float) -> None:
@@ -87,9 +97,12 @@ async def test_a_fork_bomb_can_be_stopped_while_files_are_refused_honestly(alice
             while not usage.pids or not usage.pids_limit or usage.pids < usage.pids_limit:
                 await asyncio.sleep(0.05)
                 usage = await (await session.sandbox()).usage()
-        for _request in range(200):
+        guest = await guest_pid(session)
+        fds = open_fds(guest)
+        for _request in range(50):
             with pytest.raises(SandboxError, match="no process more may be started"):
                 await (await session.sandbox()).list_dir("")
+        assert open_fds(guest) == fds
         await services.turn_stop(session=session.session)
         (call,) = await session.end()
         assert call.ending["kind"] == "stopped"
