@@ -5,7 +5,7 @@ PREPARE := @sh scripts/with_python.sh -m scripts.prepare
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run sign-in test quick lint fmt bench chaos soak images doctor clean
+.PHONY: help run sign-in test quick lint fmt bench chaos soak fuzz images doctor clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -54,6 +54,10 @@ soak: ## 200 sessions and 1,000 viewers for 10 minutes (SESSIONS, VIEWERS, MINUT
 	$(PREPARE) tools engine images
 	@$(BIN)/python -m tests.soak --sessions $(or $(SESSIONS),200) \
 		--viewers $(or $(VIEWERS),1000) --minutes $(or $(MINUTES),10)
+
+fuzz: ## Fuzz both ends of the guest protocol (SECONDS for each target)
+	$(PREPARE) tools
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
 
 images: ## Build the sandbox images and the guest's volume
 	$(PREPARE) runtime engine

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sessions.providers.base import CommandResult, Item, ToolCall, ToolResultItem
 
@@ -67,14 +68,20 @@ def ending_text(result: CommandResult) -> str:
         case "stopped":
             return "stopped by the person"
         case "oom":
-            limit = ending.get("limit_bytes")
-            return "killed: out of memory" + (f" (limit {limit:,} bytes)" if limit else "")
+            return "killed: out of memory" + _figures(ending, limit="limit", peak="peak")
         case "disk_full":
-            return "ended: the disk is full"
+            return "ended: the disk is full" + _figures(ending, limit="size")
         case "container_lost":
             return "ended: the container was lost"
         case kind:
             return f"ended: {kind}"
+
+
+def _figures(ending: dict[str, Any], **words: str) -> str:
+    """The bytes that an ending tells, each behind its word: ` (limit 1,024 bytes)`."""
+    known = [(word, ending.get(f"{name}_bytes")) for name, word in words.items()]
+    told = [f"{word} {size:,} bytes" for word, size in known if isinstance(size, int)]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def exit_code(result: CommandResult) -> int:

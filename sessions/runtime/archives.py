@@ -15,6 +15,7 @@ from sessions.errors import DiskFullError, FileAccessError, InvalidInputError, S
 from sessions.sandbox.base import Sandbox
 
 SUFFIX = ".tar.zst"
+PART_SUFFIX = ".tar.part"
 LEVEL = 9
 PIECE_BYTES = 1024 * 1024
 
@@ -34,7 +35,7 @@ class Archives:
         Raises: SandboxError, DiskFullError, FileAccessError when something could not be read.
         """
         path = self.path(session_id)
-        part = path.with_suffix(".part")
+        part = path.with_name(f"{session_id}{PART_SUFFIX}")
         try:
             await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
             file = await asyncio.to_thread(part.open, "wb")
@@ -99,9 +100,12 @@ class Archives:
 
     async def files(self) -> list[Path]:
         """All there are, parts of unfinished ones as well. Names begin with the session's id."""
-        return await asyncio.to_thread(
-            lambda: list(self._folder.iterdir()) if self._folder.is_dir() else []
-        )
+
+        def look() -> list[Path]:
+            found = self._folder.iterdir() if self._folder.is_dir() else ()
+            return [path for path in found if path.name.endswith((SUFFIX, PART_SUFFIX))]
+
+        return await asyncio.to_thread(look)
 
 
 def _sync(file: IO[bytes]) -> None:

@@ -19,6 +19,7 @@ from sessions.errors import (
     EngineUnavailableError,
     ImageNotFoundError,
     NotFoundError,
+    ProtocolError,
     SandboxError,
     SandboxUnavailableError,
 )
@@ -167,23 +168,19 @@ class Sandboxes:
 
     async def _open_patiently(self, row: Session) -> Sandbox:
         """A container can be too busy to answer at once. Raises: ContainerLostError when it is
-        gone, or runs but has not answered in `OPEN_TRIES`."""
-        for _ in range(OPEN_TRIES - 1):
+        gone, has not answered in `OPEN_TRIES`, or answers what no guest of ours would."""
+        for _ in range(OPEN_TRIES):
             try:
                 return await self._open(row)
             except EngineUnavailableError:
                 raise
+            except ProtocolError as error:
+                raise ContainerLostError(error.message) from error
             except SandboxUnavailableError as error:
-                # Also a channel that broke while it was opened, as when the engine is killed.
                 if not await self._is_running(row.container_id):
                     raise ContainerLostError(error.message) from error
                 await asyncio.sleep(OPEN_WAIT_S)
-        try:
-            return await self._open(row)
-        except EngineUnavailableError:
-            raise
-        except SandboxUnavailableError as error:
-            raise ContainerLostError("The container no longer answered.") from error
+        raise ContainerLostError("The container no longer answered.")
 
     async def _is_running(self, container_id: str) -> bool:
         try:

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from typing_extensions import TypeIs
+
 from sessions.errors import ProtocolError, SandboxError, SandboxUnavailableError
 from sessions.sandbox.base import DuplexStream
 from sessions.sandbox.guest import wire
@@ -55,6 +57,8 @@ class Connection:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._heard_at = 0.0
+        self._pings = 0
+        """Sent and not yet answered."""
         self._error: SandboxError | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -181,6 +185,7 @@ class Connection:
 
     def _receive(self, kind: int, ident: int, payload: bytes) -> None:
         if kind == wire.PONG and ident == 0:
+            self._receive_pong()
             return
         if kind == wire.ERROR and ident == 0:
             raise ProtocolError(f"The sandbox refuses: {error_of(payload)[1]}")
@@ -190,10 +195,16 @@ class Connection:
         if route is not None:
             route.receive(kind, payload)
 
+    def _receive_pong(self) -> None:
+        if not self._pings:
+            raise wire.WireError("an answer to no ping")
+        self._pings -= 1
+
     async def _watch_over(self) -> None:
         loop = asyncio.get_running_loop()
         while loop.time() - self._heard_at < SILENCE_S:
             await asyncio.sleep(PING_INTERVAL_S)
+            self._pings += 1
             self.send(wire.frame(wire.PING, 0))
         raise SandboxUnavailableError("The sandbox no longer answers.")
 
@@ -249,6 +260,13 @@ def json_object(payload: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise wire.WireError("not a JSON object")
     return value
+
+
+def is_figure(value: object) -> TypeIs[float]:
+    """A number that is none of the guest's jokes: not NaN, not true, not of 400 digits."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return -wire.MAX_OFFSET <= value <= wire.MAX_OFFSET
 
 
 def error_of(payload: bytes) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import math
 from collections import deque
 from typing import Any
 
@@ -12,8 +11,9 @@ from sessions.errors import BerthError, InvalidInputError, SandboxError, Sandbox
 from sessions.events.types import Ending, Stream
 from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest
 from sessions.sandbox.chunk import Chunk
-from sessions.sandbox.connection import Connection, Route, error_of, json_object
+from sessions.sandbox.connection import Connection, Route, error_of, is_figure, json_object
 from sessions.sandbox.guest import wire
+from sessions.sandbox.input_credit import InputCredit
 
 WINDOW_BYTES = 1024 * 1024
 """Most output of one stream that waits here to be iterated."""
@@ -54,10 +54,12 @@ class RemoteExec(Exec, Route):
         self._last_chunks: dict[int, Chunk] = {}
         """Of each stream the latest that still waits."""
         self._is_over = False
+        self._is_announced = False
+        """The guest told where output begins, which it may do once and before any."""
         self._error: BerthError | None = None
         self._arrived = asyncio.Event()
         self._input_offset: int | None = None
-        self._input_limit = 0
+        self._credit = InputCredit()
         self._input_moved = asyncio.Event()
         self._input_lock = asyncio.Lock()
         self._ident = connection.open_route(self)
@@ -132,10 +134,7 @@ class RemoteExec(Exec, Route):
             self._receive_offsets(fields["offsets"])
             self._receive_position(fields["stdin"])
         elif kind == wire.CREDIT:
-            stream, limit = wire.parse_position(payload)
-            if stream != wire.STDIN:
-                raise wire.WireError("credit for no input")
-            self._input_limit = max(self._input_limit, limit)
+            self._credit.granted(payload, self._input_offset or 0)
         else:
             raise wire.WireError("frame of the wrong type")
         self._arrived.set()
@@ -150,6 +149,7 @@ class RemoteExec(Exec, Route):
         window.received += len(data)
         if window.received > window.limit:
             raise wire.WireError("output beyond its credit")
+        self._is_announced = True  # too late for it now
         last = self._last_chunks.get(stream)
         is_crowded = len(self._items) > MAX_ORDERED_ITEMS
         is_next = bool(self._items) and last is self._items[-1]
@@ -179,6 +179,9 @@ class RemoteExec(Exec, Route):
         """Output begins here, later than asked for where the guest keeps no more."""
         if not isinstance(offsets, dict):
             raise wire.WireError("no offsets")
+        if self._is_announced:
+            raise wire.WireError("output begins a second time")
+        self._is_announced = True
         for number, window in self._windows.items():
             start = _count(offsets.get(str(number), window.received))
             if start < window.received or window.received != window.consumed:
@@ -189,7 +192,7 @@ class RemoteExec(Exec, Route):
     def _receive_position(self, position: Any) -> None:
         if position is not None and self._input_offset is None:
             self._input_offset = _count(position["offset"])
-            self._input_limit = max(self._input_limit, _count(position["limit"]))
+            self._credit.raise_to(_count(position["limit"]))
 
     @override
     def lost(self) -> None:
@@ -242,8 +245,8 @@ class RemoteExec(Exec, Route):
                 raise type(self._error)(self._error.message)
             if self._is_over:
                 return 0
-            if self._input_offset is not None and self._input_limit > self._input_offset:
-                return min(self._input_limit - self._input_offset, _INPUT_BYTES)
+            if self._input_offset is not None and self._credit.limit > self._input_offset:
+                return min(self._credit.limit - self._input_offset, _INPUT_BYTES)
             self._input_moved.clear()
             await self._input_moved.wait()
 
@@ -257,18 +260,16 @@ class RemoteExec(Exec, Route):
 def parse_ending(fields: dict[str, Any]) -> Ending:
     """Raises: wire.WireError for an ending that there is not."""
     kind = fields["kind"]
-    if kind not in _ENDING_KINDS:
+    if not isinstance(kind, str) or kind not in _ENDING_KINDS:
         raise wire.WireError("unknown ending")
     signal = fields.get("signal")
     if signal is not None and not (isinstance(signal, str) and len(signal) <= _SIGNAL_LENGTH):
         raise wire.WireError("bad signal")
     timeout_s = fields.get("timeout_s")
-    if timeout_s is not None and not (
-        isinstance(timeout_s, (int, float)) and math.isfinite(timeout_s)
-    ):
+    if timeout_s is not None and not is_figure(timeout_s):
         raise wire.WireError("bad timeout")
     return Ending(
-        kind=kind,
+        kind=kind,  # type: ignore[arg-type]  # one of _ENDING_KINDS
         exit_code=_count(fields["exit_code"]) if kind == "exit" else None,
         signal=signal,
         limit_bytes=_optional_count(fields.get("limit_bytes")),

@@ -23,6 +23,7 @@ from sessions.errors import (
 from sessions.sandbox.chunk import Chunk
 from sessions.sandbox.connection import Connection, Route, broken, error_of, json_object
 from sessions.sandbox.guest import wire
+from sessions.sandbox.input_credit import InputCredit
 
 WINDOW_BYTES = 4 * 1024 * 1024
 """Of data on their way. With less the guest stops in between and everybody on the way wakes for
@@ -69,7 +70,7 @@ class Request(Route):
         self._received = self._consumed = 0
         self._limit = WINDOW_BYTES
         self._sent = 0
-        self._input_limit = 0
+        self._credit = InputCredit()
         self._result: dict[str, Any] | None = None
         self._error: BerthError | None = None
         self._moved = asyncio.Event()
@@ -105,10 +106,7 @@ class Request(Route):
             self._error = _ERRORS.get(code, SandboxError)(message)
             self._connection.close_route(self._ident)
         elif kind == wire.CREDIT:
-            stream, limit = wire.parse_position(payload)
-            if stream != wire.STDIN:
-                raise wire.WireError("credit for no input")
-            self._input_limit = max(self._input_limit, limit)
+            self._credit.granted(payload, self._sent)
         else:
             raise wire.WireError("frame of the wrong type")
         self._moved.set()
@@ -176,7 +174,7 @@ class Request(Route):
         """Waits for credit. Returns early when the request is over: `result` says why."""
         view = memoryview(data)
         while view and not self._is_over:
-            room = min(self._input_limit - self._sent, _INPUT_BYTES)
+            room = min(self._credit.limit - self._sent, _INPUT_BYTES)
             if room <= 0:
                 await self._wait_for_more()
                 continue

@@ -1,14 +1,13 @@
 """The file verbs of a sandbox: requests to the guest, and what it answers checked."""
 
 import json
-import math
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, get_args
 
 from sessions.errors import FileAccessError
 from sessions.sandbox.base import ArchiveFormat, Entry, EntryKind, FolderWatch
-from sessions.sandbox.connection import Connection
+from sessions.sandbox.connection import Connection, is_figure
 from sessions.sandbox.folder_watch import GuestFolderWatch
 from sessions.sandbox.guest import wire
 from sessions.sandbox.requests import Request
@@ -16,6 +15,8 @@ from sessions.sandbox.requests import Request
 MAX_LISTING_BYTES = 256 * 1024 * 1024
 """A folder that takes more to describe is a lie of the guest."""
 _MAX_LINE_BYTES = 4 * 1024 * 1024
+MAX_ENTRIES = 100_000
+"""Of one listing: each takes about 400 bytes here, and no page shows so many."""
 _KINDS = frozenset(get_args(EntryKind))
 _FIELDS = 5
 
@@ -33,6 +34,11 @@ class SandboxFiles:
             async with aclosing(_lines(request.data())) as lines:
                 async for line in lines:
                     entries += [_listed(folder, fields) for fields in _json_list(line)]
+                    if len(entries) > MAX_ENTRIES:
+                        raise FileAccessError(
+                            f"The folder has more than {MAX_ENTRIES:,} entries. "
+                            "Look at it with a command."
+                        )
             await request.result()
         entries.sort(key=lambda entry: entry.name)
         return entries
@@ -116,15 +122,18 @@ def tidy(path: str) -> str:
 
 async def _lines(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """Raises: wire.WireError for lines or listings without an end."""
-    rest = b""
+    rest = bytearray()
     total = 0
     async for chunk in chunks:
         total += len(chunk)
-        *lines, rest = (rest + chunk).split(b"\n")
+        # Only what is new is looked through: a line may come in a million crumbs.
+        first, *others = chunk.split(b"\n")
+        rest += first
         if total > MAX_LISTING_BYTES or len(rest) > _MAX_LINE_BYTES:
             raise wire.WireError("a listing without an end")
-        for line in lines:
-            yield line
+        for following in others:
+            yield bytes(rest)
+            rest = bytearray(following)
     if rest:
         raise wire.WireError("half a listing")
 
@@ -157,7 +166,7 @@ def _entry(path: str, fields: Any) -> Entry:
         raise wire.WireError("an entry of an unknown kind")
     if not _is_count(size) or not _is_count(mode):
         raise wire.WireError("an entry with a bad number")
-    if not isinstance(modified_at, (int, float)) or not math.isfinite(modified_at):
+    if not is_figure(modified_at):
         raise wire.WireError("an entry with a bad time")
     if target is not None and not isinstance(target, str):
         raise wire.WireError("an entry with a bad target")

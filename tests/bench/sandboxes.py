@@ -32,11 +32,11 @@ def backend(installation: str) -> DockerBackend:
 
 
 @contextlib.asynccontextmanager
-async def box(docker: DockerBackend) -> AsyncIterator[Box]:
+async def box(docker: DockerBackend, limits: Limits = LIMITS) -> AsyncIterator[Box]:
     session_id = str(uuid.uuid4())
     volume = f"berth-ws-{session_id}"
     container_id = await docker.create(
-        ContainerSpec(session_id=session_id, image=IMAGE, workspace_volume=volume, limits=LIMITS)
+        ContainerSpec(session_id=session_id, image=IMAGE, workspace_volume=volume, limits=limits)
     )
     try:
         sandbox = await open_channel(await docker.open(container_id))

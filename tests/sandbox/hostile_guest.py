@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from typing_extensions import override
@@ -42,6 +43,34 @@ class HostileStream(DuplexStream):
     @override
     async def close(self) -> None:
         self.is_closed = True
+
+
+class ActingStream(DuplexStream):
+    """Answers each frame of the host by what `act` makes of it, piece by piece as it is read."""
+
+    def __init__(self, act: Callable[[int, int, bytes], AsyncIterator[bytes]]) -> None:
+        self._act = act
+        self._decoder = wire.FrameDecoder()
+        self._heard: asyncio.Queue[tuple[int, int, bytes]] = asyncio.Queue()
+        self._said = self._say()
+
+    async def _say(self) -> AsyncIterator[bytes]:
+        while True:
+            async for piece in self._act(*await self._heard.get()):
+                yield piece
+
+    @override
+    async def read(self) -> bytes:
+        return await anext(self._said)
+
+    @override
+    async def write(self, data: bytes) -> None:
+        for frame in self._decoder.feed(data):
+            self._heard.put_nowait(frame)
+
+    @override
+    async def close(self) -> None:
+        """What it says has no end of its own."""
 
 
 def hello() -> bytes:

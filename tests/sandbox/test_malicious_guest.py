@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions.errors import BerthError, ProtocolError, SandboxError, SandboxUnavailableError
+from sessions.errors import (
+    BerthError,
+    FileAccessError,
+    ProtocolError,
+    SandboxError,
+    SandboxUnavailableError,
+)
 from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest
 from sessions.sandbox.channel import GuestChannel, open_channel
 from sessions.sandbox.guest import wire
@@ -162,6 +168,118 @@ async def test_a_bad_greeting_opens_nothing(greeting):
     assert stream.is_closed
 
 
+WRONG: dict[str, object] = {
+    "none": None, "text": "x", "list": [], "object": {}, "true": True, "negative": -1,
+    "fraction": 0.5, "beyond all bounds": 1 << 63, "of 400 digits": 10**400, "NaN": float("nan"),
+    "infinite": float("inf"), "lone surrogate": "\ud800",
+}  # fmt: skip
+LAWFUL = {
+    ("signal", "none"), ("signal", "text"), ("signal", "lone surrogate"),
+    ("timeout_s", "none"), ("timeout_s", "negative"), ("timeout_s", "fraction"),
+    ("limit_bytes", "none"), ("peak_bytes", "none"),
+    ("log_path", "text"), ("log_path", "lone surrogate"),
+    ("stdin", "none"), ("offsets", "object"),
+}  # fmt: skip
+"""A signal's name and a path are text of the guest's, shown as such."""
+FIELDS = {
+    wire.ENDED: ("kind", "exit_code", "signal", "timeout_s", "limit_bytes", "peak_bytes",
+                 "duration_ms", "sizes", "log_path"),
+    wire.STARTED: ("stdin", "offsets"),
+    wire.ERROR: ("code", "message"),
+}  # fmt: skip
+BODIES: dict[int, dict[str, object]] = {
+    wire.ENDED: {"kind": "exit", "exit_code": 0, "duration_ms": 1, "log_path": "",
+                 "sizes": {"1": 0, "2": 0}},
+    wire.STARTED: {"existed": False, "stdin": None, "offsets": {"1": 0, "2": 0}},
+    wire.ERROR: {"code": "failed", "message": "no"},
+}  # fmt: skip
+BENT = [
+    (kind, field, name)
+    for kind, fields_of_kind in FIELDS.items()
+    for field in fields_of_kind
+    for name in WRONG
+    if (field, name) not in LAWFUL and not (kind == wire.ERROR and isinstance(WRONG[name], str))
+]
+
+
+@pytest.mark.parametrize(("kind", "field", "name"), BENT)
+async def test_a_wrong_value_in_any_field_closes_the_channel(kind, field, name):
+    stream, channel = await connected()
+    execution = await channel.exec(REQUEST)
+    stream.put(json_frame(kind, 1, {**BODIES[kind], field: WRONG[name]}))
+    stream.put(ended(1))
+    with pytest.raises(ProtocolError):
+        await everything(execution)
+    assert not channel.is_open
+    await channel.close()
+
+
+LATE = {
+    "the same end again": ended(1),
+    "output": output(1, 1, 0, b"x"),
+    "output far away": output(1, 1, HUGE, b"x"),
+    "a start": json_frame(wire.STARTED, 1, {"stdin": None, "offsets": {}}),
+    "an error": json_frame(wire.ERROR, 1, {"code": "x", "message": "x"}),
+    "credit": wire.position_frame(wire.CREDIT, 1, 0, 9),
+}
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE.keys())
+async def test_what_comes_after_the_end_changes_nothing(late):
+    stream, channel = await connected()
+    first = await channel.exec(REQUEST)
+    stream.put(ended(1) + late)
+    assert len(await everything(first)) == 1
+    second = await channel.exec(ExecRequest("another", ("true",)))
+    stream.put(late + ended(2))
+    assert len(await everything(second)) == 1
+    assert channel.is_open
+    await channel.close()
+
+
+MORE_LIES = {
+    "output that begins twice": json_frame(wire.STARTED, 1, BODIES[wire.STARTED]) * 2,
+    "output that begins after some": output(1, 1, 0, b"x")
+    + json_frame(wire.STARTED, 1, {"stdin": None, "offsets": {"1": 1, "2": 0}}),
+    "output that begins past all bounds": json_frame(
+        wire.STARTED, 1, {"stdin": None, "offsets": {"1": HUGE}}
+    ),
+    "input that begins past all bounds": json_frame(
+        wire.STARTED, 1, {"stdin": {"offset": HUGE, "limit": 0}, "offsets": {}}
+    ),
+    "input that begins nowhere": json_frame(wire.STARTED, 1, {"stdin": {}, "offsets": {}}),
+    "credit without end": wire.position_frame(wire.CREDIT, 1, 0, 9) * 100,
+    "an answer to no ping": wire.frame(wire.PONG, 0, b"x"),
+    "a second greeting": hello(),
+}
+
+
+@pytest.mark.parametrize("lie", MORE_LIES.values(), ids=MORE_LIES.keys())
+async def test_what_may_be_said_once_closes_the_channel_when_said_again(lie):
+    stream, channel = await connected()
+    execution = await channel.exec(REQUEST)
+    stream.put(lie)
+    with pytest.raises(ProtocolError):
+        await everything(execution)
+    await channel.close()
+
+
+async def test_a_listing_too_long_to_hold_is_refused_and_nothing_else_is():
+    stream, channel = await connected()
+    listing = asyncio.create_task(channel.list_dir(""))
+    await asyncio.sleep(0)
+    line = json.dumps([["a", "file", 1, 1, 1, None]] * 1000).encode() + b"\n"
+    at = 0
+    for _line in range(101):
+        stream.put(output(1, 1, at, line))
+        at += len(line)
+        await read_by_host(stream)
+    with pytest.raises(FileAccessError, match="more than 100,000"):
+        await listing
+    assert channel.is_open
+    await channel.close()
+
+
 async def test_a_flood_is_cut_off_at_its_credit():
     """A guest that sends without end is not read to its end."""
     stream, channel = await connected()
@@ -248,6 +366,32 @@ async def test_a_request_without_an_answer_ends(monkeypatch):
     await asyncio.sleep(0)
     assert bytes(stream.written).count(wire.frame(wire.CANCEL, 1)) == 1
     assert channel.is_open
+    await channel.close()
+
+
+async def test_a_guest_that_answers_no_ping_is_given_up(monkeypatch):
+    monkeypatch.setattr("sessions.sandbox.connection.SILENCE_S", 0.2)
+    monkeypatch.setattr("sessions.sandbox.connection.PING_INTERVAL_S", 0.05)
+    stream, channel = await connected()
+    execution = await channel.exec(REQUEST)
+    with pytest.raises(SandboxUnavailableError, match="no longer answers"):
+        await everything(execution)
+    assert bytes(stream.written).count(wire.frame(wire.PING, 0)) >= 2
+    await channel.close()
+
+
+async def test_as_many_pongs_as_pings_are_welcome(monkeypatch):
+    monkeypatch.setattr("sessions.sandbox.connection.PING_INTERVAL_S", 0.02)
+    stream, channel = await connected()
+    for pongs in (1, 2):
+        while bytes(stream.written).count(wire.frame(wire.PING, 0)) < pongs:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        stream.put(wire.frame(wire.PONG, 0))
+        await read_by_host(stream)
+        assert channel.is_open
+    stream.put(wire.frame(wire.PONG, 0) * 1000)
+    await read_by_host(stream)
+    assert not channel.is_open
     await channel.close()
 
 

@@ -170,6 +170,11 @@ class Command:
         try:
             fds = (in_read, out_write, err_write)
             pid, self._report = spawn.start(self.guest.user, self._tag, fds, *self._program)
+        except BaseException:
+            for fd in (out_read, err_read, in_write):
+                if fd >= 0:
+                    os.close(fd)
+            raise
         finally:
             os.close(out_write)
             os.close(err_write)
@@ -192,6 +197,9 @@ class Command:
 
         try:
             pid = spawn.fork(self.guest.user, self._tag, (terminal, terminal, terminal), child)
+        except BaseException:
+            os.close(main)
+            raise
         finally:
             os.close(terminal)
         self.streams[wire.PTY] = OutputStream(self, wire.PTY, main)
@@ -214,6 +222,14 @@ class Command:
                 return
             self._log_path = self._log.path
         self._log.write(data)
+
+    def left_running(self, sizes: dict[int, int]) -> int:
+        """How many processes this command, which has ended, left behind."""
+        return sizes.get(self._tag.start, 0)
+
+    def end_leftovers(self) -> bool:
+        """False: some are alive still."""
+        return kill_tree(self._tag, 0)
 
     def kill(self, cause: str) -> None:
         """Kill all that this command started, also what it left running when it ended."""

@@ -46,6 +46,11 @@ class FileTask(Source):
             in_read, in_write = os.pipe2(os.O_CLOEXEC)
         try:
             self._pid = self._fork((in_read, data_write, answer_write), fields)
+        except BaseException:
+            for fd in (self._data_fd, self._answer_fd, in_write):
+                if fd >= 0:
+                    os.close(fd)
+            raise
         finally:
             os.close(data_write)
             os.close(answer_write)

@@ -20,6 +20,8 @@ FILE_VERBS = frozenset(
 def open_request(guest: Guest, link: Link, ident: int, fields: dict[str, object]) -> Source:
     """Raises: RefusedError for a verb that there is not."""
     verb = fields.get("verb")
+    if not isinstance(verb, str):
+        raise RefusedError("bad_request", "bad value for verb")
     if verb == "usage":
         return UsageRequest(guest, link, ident)
     if verb in FILE_VERBS:

@@ -15,7 +15,7 @@ from sessions.sandbox.guest.file_task import FileTask
 from sessions.sandbox.guest.link import Link
 from sessions.sandbox.guest.loop import Loop
 from sessions.sandbox.guest.oom_watch import OomWatch
-from sessions.sandbox.guest.process_tree import Tags, kill_tree
+from sessions.sandbox.guest.process_tree import Tags, kill_tree, sizes
 from sessions.sandbox.guest.requests import open_request
 from sessions.sandbox.guest.source import RefusedError, Source
 from sessions.sandbox.guest.spawn import User, base_environment
@@ -30,6 +30,7 @@ _MAX_ENDED = 256
 _ENDED_AT_ONCE = 32
 _LARGE_BYTES = 256 << 10
 _MAX_FILE_TASKS = 64
+_ROOM_TRIES = 16
 _MAX_UNSTORED_BYTES = 32 << 20
 """Of ended commands that no host is attached to, all together."""
 _MAX_REMEMBERED = 10_000
@@ -92,7 +93,7 @@ class Guest:
         existed = command is not None
         if command is None:
             self._check_may_start(request)
-            command = Command(self, request)
+            command = self._start_command(request)
             self.adopt(command.pid, command.exited)
             self._running += 1
             self._commands[request.exec_id] = command
@@ -100,6 +101,32 @@ class Guest:
         if existed or command.stdin is not None:
             attachment.announce(existed=existed)
         return attachment
+
+    def _start_command(self, request: StartRequest) -> Command:
+        """With no process to be had, what ended commands left running makes room.
+
+        A fork bomb in the background could otherwise never be ended: that takes a command.
+        """
+        for _try in range(_ROOM_TRIES):
+            try:
+                return Command(self, request)
+            except BlockingIOError:
+                if not self._make_room():
+                    break
+        raise RefusedError("busy", "no process more may be started: the limit is reached")
+
+    def _make_room(self) -> bool:
+        """End what the one of the ended commands with most processes left; False: none did."""
+        counts = sizes(self.tags.taken())
+        ended = [command for command in self._commands.values() if command.ended]
+        busiest = max(ended, key=lambda command: command.left_running(counts), default=None)
+        if busiest is None or not busiest.left_running(counts):
+            return False
+        for _try in range(_ROOM_TRIES):
+            if busiest.end_leftovers():
+                break
+        self._reap()
+        return True
 
     def _check_may_start(self, request: StartRequest) -> None:
         if request.attach_only:
@@ -141,7 +168,10 @@ class Guest:
     ) -> Source:
         if len(self._tasks) >= _MAX_FILE_TASKS:
             raise RefusedError("busy", "too many file requests at once")
-        task = FileTask(self, link, ident, fields, window)
+        try:
+            task = FileTask(self, link, ident, fields, window)
+        except BlockingIOError:
+            raise RefusedError("busy", "no process more may be started") from None
         self._tasks.add(task)
         task.announce()
         return task

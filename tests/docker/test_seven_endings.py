@@ -1,0 +1,142 @@
+"""The seven ways a command ends, each caused for real in a real container through a whole turn.
+
+What is checked each time: the log, what the model reads, and that the next command works.
+"""
+
+import asyncio
+
+import pytest
+from django.contrib.auth.models import User
+
+from sessions import services
+from sessions.events.types import CallEnded, Output
+from sessions.sandbox.base import ExecRequest
+from sessions.sandbox.limits import MIB
+from tests.docker.turns import LIMITS, Call, Turns, turns
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+TREE = (
+    "sleep 5511 & setsid sleep 5511 & nohup sleep 5511 >/dev/null 2>&1 & "
+    "setsid sh -c '(sleep 5511 </dev/null >/dev/null 2>&1 &)' & "
+    "python3 -c 'import os, time; os.setpgid(0, 0); os.closerange(0, 64); time.sleep(5511)' & "
+    '(trap "" TERM INT HUP QUIT; exec sleep 5511) & '
+)
+MEMBERS = 6
+
+
+async def check_goes_on(session: Turns) -> None:
+    call = await session.run("echo alive")
+    assert (call.ending, call.output) == ({"kind": "exit", "exit_code": 0}, b"alive\n")
+
+
+async def until_all_run(session: Turns) -> None:
+    async with asyncio.timeout(20):
+        while len(await left(session)) < MEMBERS:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
+
+
+async def left(session: Turns) -> list[str]:
+    return [line for line in await session.processes() if "5511" in line]
+
+
+async def test_exit_and_signal(alice: User) -> None:
+    async with turns(alice) as session:
+        call = await session.run("exit 3")
+        assert call.ending == {"kind": "exit", "exit_code": 3}
+        assert "[exit code 3]" in call.told
+        call = await session.run("kill -SEGV $$")
+        assert call.ending == {"kind": "signal", "signal": "SIGSEGV"}
+        assert "[killed by SIGSEGV]" in call.told
+        await check_goes_on(session)
+
+
+async def test_timeout_leaves_nothing(alice: User) -> None:
+    async with turns(alice) as session:
+        limits = LIMITS.to_json() | {"command_timeout_s": 2.0}
+        session.session.limits = limits
+        await session.session.asave(update_fields=["limits"])
+        call = await session.run(TREE + "echo up; wait")
+        assert call.ending == {"kind": "timeout", "timeout_s": 2.0, "signal": "SIGKILL"}
+        assert "[timed out after 2 s]" in call.told
+        assert call.output == b"up\n"
+        assert await left(session) == []
+        await check_goes_on(session)
+
+
+async def test_stop_leaves_nothing(alice: User) -> None:
+    async with turns(alice) as session:
+        await session.begin([TREE + "echo up; wait"])
+        await session.log.wait_for(lambda body: isinstance(body, Output))
+        await until_all_run(session)
+        await services.turn_stop(session=session.session)
+        await session.log.wait_for(lambda body: isinstance(body, CallEnded))
+        assert await left(session) == []
+        (call,) = await session.end()
+        assert call.ending == {"kind": "stopped", "signal": "SIGKILL"}
+        await check_goes_on(session)
+
+
+async def test_stop_spares_what_an_ended_command_left_and_its_own_stop_takes_it(
+    alice: User,
+) -> None:
+    """A server started by an earlier command is not the stopped command's."""
+    async with turns(alice) as session:
+        await session.run(TREE + "echo started")
+        await until_all_run(session)
+        await session.begin(["echo up; sleep 5522"])
+        await session.log.wait_for(
+            lambda body: isinstance(body, Output) and body.content == b"up\n"
+        )
+        await services.turn_stop(session=session.session)
+        await session.end()
+        processes = await session.processes()
+        assert not [line for line in processes if "5522" in line]
+        assert len(await left(session)) == MEMBERS
+        started = (await session.log.of(CallEnded))[0]
+        sandbox = await session.sandbox()
+        async with asyncio.timeout(10):
+            ended = await sandbox.exec(ExecRequest(started.call_id, ("/bin/sh",)))
+            await ended.stop()
+            while await left(session):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+
+
+async def test_oom_tells_limit_and_peak(alice: User) -> None:
+    async with turns(alice) as session:
+        call = await session.run("python3 -c 'x = bytearray(2 * 10**9)'")
+        assert call.ending["kind"] == "oom"
+        assert call.ending["limit_bytes"] == 256 * MIB
+        peak = call.ending["peak_bytes"]
+        assert isinstance(peak, int)
+        assert 200 * MIB < peak <= 256 * MIB
+        assert f"[killed: out of memory (limit {256 * MIB:,} bytes, peak {peak:,} bytes)]" in (
+            call.told
+        )
+        await check_goes_on(session)
+
+
+async def test_disk_full_tells_its_size(alice: User) -> None:
+    async with turns(alice, size="16m") as session:
+        call = await session.run("head -c 50000000 /dev/zero > big")
+        assert call.ending == {"kind": "disk_full", "limit_bytes": 16 * MIB}
+        assert f"[ended: the disk is full (size {16 * MIB:,} bytes)]" in call.told
+        await check_goes_on(session)
+        assert (await session.run("rm big; echo x > small; exit 1")).ending["kind"] == "exit"
+
+
+async def test_container_lost(alice: User) -> None:
+    async with turns(alice) as session:
+        await session.run("echo kept > kept")
+        before = await session.container()
+        await session.begin(["echo up; sleep 60"])
+        await session.log.wait_for(
+            lambda body: isinstance(body, Output) and body.content == b"up\n"
+        )
+        await session.docker.call(lambda api: api.kill(before))
+        call: Call = (await session.end())[-1]
+        assert call.ending == {"kind": "container_lost"}
+        assert "[ended: the container was lost]" in call.told
+        assert call.output == b"up\n"
+        assert (await session.run("cat kept")).output == b"kept\n"
+        assert await session.container() != before
