@@ -31,7 +31,7 @@ from sessions.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
 
-OPEN_TRIES = 3
+OPEN_PATIENCE_S = 15.0
 OPEN_WAIT_S = 1.0
 SHELLS = ("/bin/bash", "/usr/bin/bash")
 OpenChannel = Callable[[DuplexStream], Awaitable[Sandbox]]
@@ -109,24 +109,21 @@ class Sandboxes:
                 raise
 
     async def _open_patiently(self, row: Session) -> Sandbox:
-        """A container can be too busy to answer at once. Raises: ContainerLostError when it is
-        gone, or runs but has not answered in `OPEN_TRIES`."""
-        for _ in range(OPEN_TRIES - 1):
+        """A container can be too busy to answer at once, or paused, or its channel breaks while it
+        is opened, as when the engine is killed. Raises: ContainerLostError when it is gone, or runs
+        but has not answered in `OPEN_PATIENCE_S`; EngineUnavailableError."""
+        deadline = asyncio.get_running_loop().time() + OPEN_PATIENCE_S
+        while True:
             try:
                 return await self._open(row)
             except EngineUnavailableError:
                 raise
             except SandboxUnavailableError as error:
-                # Also a channel that broke while it was opened, as when the engine is killed.
                 if not await self._is_running(row.container_id):
                     raise ContainerLostError(error.message) from error
-                await asyncio.sleep(OPEN_WAIT_S)
-        try:
-            return await self._open(row)
-        except EngineUnavailableError:
-            raise
-        except SandboxUnavailableError as error:
-            raise ContainerLostError("The container no longer answered.") from error
+                if asyncio.get_running_loop().time() > deadline:
+                    raise ContainerLostError("The container no longer answered.") from error
+            await asyncio.sleep(OPEN_WAIT_S)
 
     async def _is_running(self, container_id: str) -> bool:
         try:

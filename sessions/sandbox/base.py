@@ -32,6 +32,7 @@ class ContainerInfo:
     container_id: str
     session_id: str
     is_running: bool
+    """Also while it is paused: what runs in it goes on later."""
     oom_killed: bool = False
     exit_code: int | None = None
 

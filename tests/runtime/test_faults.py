@@ -250,12 +250,12 @@ async def test_a_channel_that_breaks_while_it_opens_does_not_fail_the_turn(
     runtime.sandboxes = Sandboxes(engine, open_channel)
     task = await _run(runtime)
     if is_first_turn:
-        engine.cuts = 2
+        engine.cuts = 5
     session = await start(alice, "```bash\necho one > file\n```")
     await Log(session).wait_for(is_end, 30)
     if not is_first_turn:
         await runtime.sandboxes.close_channels()
-        engine.cuts = 2
+        engine.cuts = 5
     await services.turn_submit(session=session, text="```bash\ncat file\n```")
     await Log(session).wait_for(is_end_of(2), 30)
     await _end(task)
