@@ -83,11 +83,13 @@ async def test_a_task_waits_for_an_engine_that_is_away(
     engine: Away, supervisor: Supervisor, alice: User
 ) -> None:
     engine.is_away = True
-    session = await start(alice, "```bash\necho at last\n```")
+    session = await start(alice, "```bash\necho at last\n```\n```bash\necho as well\n```")
     await Log(session).wait_for(lambda b: isinstance(b, Notice) and "does not answer" in b.text)
+    await asyncio.sleep(0.5)
     engine.is_away = False
     end = await Log(session).wait_for(is_end)
     assert end.reason == "completed"
+    assert len(await Log(session).of(Notice)) == 1
     assert (await Log(session).of(CallEnded))[0].ending == {"kind": "exit", "exit_code": 0}
 
 
