@@ -63,6 +63,8 @@ class Runner:
         self._sandboxes = sandboxes
         self._limits = Limits.from_json(session.limits)
         self._delivery = asyncio.Lock()
+        self._is_told_of_wait = False
+        """Once for all commands that wait for the engine at the same time."""
 
     async def run(self, *, is_resumed: bool) -> None:
         """Raises: LeaseLostError when another runner took the session over. Cancelling leaves the
@@ -176,14 +178,13 @@ class Runner:
     async def _sandbox(self) -> Sandbox:
         """Waits for an engine that is away, and says so; what else goes wrong on the way is tried
         again a few times. Raises: the TurnEnd of a Stop; as Sandboxes.connect."""
-        is_told = False
         tries = 0
         while True:
             try:
-                return await self._sandboxes.connect(self.session)
+                sandbox = await self._sandboxes.connect(self.session)
             except EngineUnavailableError as error:
-                if not is_told:
-                    is_told = True
+                if not self._is_told_of_wait:
+                    self._is_told_of_wait = True
                     text = f"{error.message} The turn goes on when it is back."
                     await log.append(self.session.id, [Notice("warning", text, error.code)])
                     await bus.notify(bus.session_topic(self.session.id))
@@ -192,6 +193,9 @@ class Runner:
                 if tries >= CONNECT_TRIES:
                     raise
                 logger.warning("session %s: %s; connecting again", self.session.id, error)
+            else:
+                self._is_told_of_wait = False
+                return sandbox
             await self.stop.wait_for(ENGINE_WAIT_S)
             self.stop.check()
 

@@ -37,7 +37,7 @@ from sessions.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
 
-OPEN_TRIES = 3
+OPEN_PATIENCE_S = 15.0
 OPEN_WAIT_S = 1.0
 OTHERS_POLL_S = 0.2
 OTHERS_WAIT_S = 60.0
@@ -167,9 +167,12 @@ class Sandboxes:
                 raise
 
     async def _open_patiently(self, row: Session) -> Sandbox:
-        """A container can be too busy to answer at once. Raises: ContainerLostError when it is
-        gone, has not answered in `OPEN_TRIES`, or answers what no guest of ours would."""
-        for _ in range(OPEN_TRIES):
+        """A container can be too busy to answer at once, or paused, or its channel breaks while it
+        is opened, as when the engine is killed. Raises: ContainerLostError when it is gone, has not
+        answered in `OPEN_PATIENCE_S`, or answers what no guest of ours would;
+        EngineUnavailableError."""
+        deadline = asyncio.get_running_loop().time() + OPEN_PATIENCE_S
+        while True:
             try:
                 return await self._open(row)
             except EngineUnavailableError:
@@ -179,8 +182,9 @@ class Sandboxes:
             except SandboxUnavailableError as error:
                 if not await self._is_running(row.container_id):
                     raise ContainerLostError(error.message) from error
-                await asyncio.sleep(OPEN_WAIT_S)
-        raise ContainerLostError("The container no longer answered.")
+                if asyncio.get_running_loop().time() > deadline:
+                    raise ContainerLostError("The container no longer answered.") from error
+            await asyncio.sleep(OPEN_WAIT_S)
 
     async def _is_running(self, container_id: str) -> bool:
         try:

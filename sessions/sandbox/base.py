@@ -43,6 +43,7 @@ class ContainerInfo:
     session_id: str
     """Of whom it was made for, `names.POOL` when that was nobody yet."""
     is_running: bool
+    """Also while it is paused: what runs in it goes on later."""
     oom_killed: bool = False
     exit_code: int | None = None
     engine_id: str = ""

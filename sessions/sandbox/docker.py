@@ -81,11 +81,10 @@ class DockerBackend(SandboxBackend):
         if labels.get(names.INSTALLATION_LABEL) != self._installation:
             raise ContainerLostError(f"Container {container_id[:12]} is not of this installation.")
         state = found["State"]
-        is_running = bool(state["Running"]) and not state["Paused"]
         return ContainerInfo(
             container_id=str(found["Name"]).removeprefix("/"),
             session_id=names.session_of(labels),
-            is_running=is_running,
+            is_running=bool(state["Running"]),
             oom_killed=bool(state["OOMKilled"]),
             exit_code=None if state["Running"] else int(state["ExitCode"]),
             engine_id=str(found["Id"]),
@@ -107,7 +106,7 @@ class DockerBackend(SandboxBackend):
             ContainerInfo(
                 container_id=str(row["Names"][0]).removeprefix("/"),
                 session_id=names.session_of(row["Labels"]),
-                is_running=row["State"] == "running",
+                is_running=row["State"] in {"running", "paused"},
                 engine_id=str(row["Id"]),
             )
             for row in rows

@@ -9,6 +9,7 @@ from sessions.errors import (
     EngineUnavailableError,
     ImageNotFoundError,
     SandboxError,
+    SandboxUnavailableError,
 )
 
 _NO_IMAGE = ("no such image", "pull access denied", "manifest unknown", "not found: manifest")
@@ -17,7 +18,6 @@ _NO_CONTAINER = (
     "no such exec",
     "no container with",
     "is not running",
-    "is paused",
     "is restarting",
     "marked for removal",
     "container not running",
@@ -42,6 +42,9 @@ def classify(status: int | None, explanation: str) -> SandboxError:
         return EngineUnavailableError(f"The Docker engine does not answer: {text}")
     if any(mark in lower for mark in _NO_IMAGE):
         return ImageNotFoundError(f"The Docker engine has no such image: {text}", param="image")
+    if "is paused" in lower:
+        # It stands still with all that runs in it, and goes on when it is let.
+        return SandboxUnavailableError(f"The container is paused: {text}")
     if any(mark in lower for mark in _NO_CONTAINER):
         return ContainerLostError(f"The container is gone: {text}")
     if "no space left on device" in lower:

@@ -69,7 +69,7 @@ def report(outcome: Outcome) -> str:
 def run(plan: Plan, *, keep: bool = False) -> Outcome:
     """In a temporary folder of its own, which is kept on request when something was wrong."""
     folder = Path(tempfile.mkdtemp(prefix="berth-chaos-"))
-    is_kept = keep
+    is_kept = False
     say(f"seed {plan.seed}: {plan.faults} faults; again with --seed {plan.seed}")
     engine = start_engine(folder)
     one = Run(plan, engine, folder, say)
@@ -82,6 +82,7 @@ def run(plan: Plan, *, keep: bool = False) -> Outcome:
         for violation in outcome.tally.violations:
             say(f"VIOLATION: {violation}")
     except Exception:
+        is_kept = keep
         say(one.installation.log_tail(LOG_CHARACTERS))
         say(report(one.outcome))
         raise

@@ -24,6 +24,20 @@ async def test_opening_a_stopped_container_is_lost(
     assert info.exit_code == 137
 
 
+async def test_a_paused_container_is_not_lost(
+    backend: DockerBackend, docker: AsyncDocker, spec: Spec
+) -> None:
+    container = await backend.create(spec())
+    await docker.call(lambda api: api.pause(container))
+    with pytest.raises(SandboxUnavailableError) as caught:
+        await backend.open(container)
+    assert not isinstance(caught.value, ContainerLostError)
+    assert (await backend.inspect(container)).is_running
+    assert [one.is_running for one in await backend.containers()] == [True]
+    await docker.call(lambda api: api.unpause(container))
+    await (await backend.open(container)).close()
+
+
 async def test_what_never_existed_is_lost(backend: DockerBackend) -> None:
     for verb in (backend.open, backend.inspect):
         with pytest.raises(ContainerLostError):

@@ -15,7 +15,6 @@ LOST = [
     (404, "No such container: 4f2a"),
     (404, "No such exec instance: 77aa"),
     (409, "Container 4f2a is not running"),
-    (409, "Container 4f2a is paused, unpause the container before exec"),
     (409, "Container 4f2a is restarting, wait until the container is running"),
     (409, "removal of container 4f2a: container is marked for removal and cannot be started"),
     (500, "OCI runtime exec failed: exec failed: cannot exec in a stopped container: unknown"),
@@ -27,6 +26,11 @@ LOST = [
 @pytest.mark.parametrize(("status", "explanation"), LOST)
 def test_a_container_that_cannot_run_anything_is_lost(status: int, explanation: str) -> None:
     assert type(classify(status, explanation)) is ContainerLostError
+
+
+def test_a_paused_container_is_not_lost() -> None:
+    error = classify(409, "Container 4f2a is paused, unpause the container before exec")
+    assert type(error) is SandboxUnavailableError
 
 
 @pytest.mark.parametrize("status", [None, 502, 503, 504])

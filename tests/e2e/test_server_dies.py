@@ -1,6 +1,7 @@
 """The server is killed while a command runs and a page watches it."""
 
 import uuid
+import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -53,3 +54,44 @@ def test_page_says_so_and_comes_back_with_every_byte(
         assert shown.count(f"tick {number}\n") == 1, number
     expect(session.cards).to_have_count(1)
     expect(session.card(0)).to_contain_text("exit 0")
+
+
+COMMANDS = 10
+
+
+def test_ten_running_commands_go_on_by_themselves(
+    server: ServerProcess, new_context: Callable[..., BrowserContext]
+) -> None:
+    """Started at the same time, and all in the middle of it; each leaves its mark once."""
+    context = new_context()
+    guard = context.guard  # type: ignore[attr-defined]  # put there by new_context
+    guard.allow("ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection|ERR_EMPTY")
+    sign_in(context, BerthClient(server.url, new_link(server, "admin", is_staff=True)))
+    page = context.new_page()
+    page.goto(server.url)
+    blocks = "\n".join(
+        f"```bash\necho {number} >> marks; for i in $(seq 30); do echo c{number} $i; sleep 0.4; "
+        f"done; echo end-{number}\n```"
+        for number in range(COMMANDS)
+    )
+    session = create_session(page, f"{blocks}\n---\n```bash\nsort -n marks | tr '\\n' ,\n```")
+    expect(session.cards).to_have_count(COMMANDS)
+    for number in range(COMMANDS):
+        session.wait_for_terminal(f"c{number} 3")
+
+    server.kill()
+    expect(page.get_by_text("Disconnected")).to_be_visible()
+    ServerProcess.start(server)
+    expect(session.root).to_have_attribute("data-connected", "true", timeout=30_000)
+
+    session.wait_until_done()
+    expect(session.cards).to_have_count(COMMANDS + 1)
+    for number in range(COMMANDS + 1):
+        expect(session.card(number)).to_contain_text("exit 0")
+    for number in range(COMMANDS):
+        lines = "".join(f"c{number} {i}\n" for i in range(1, 31)) + f"end-{number}\n"
+        shown = session.shown_bytes(number)
+        assert shown["stdout-bytes"] == str(len(lines))
+        assert shown["stdout-crc32"] == f"{zlib.crc32(lines.encode()):08x}"
+    marks = "".join(f"{number}," for number in range(COMMANDS))
+    session.wait_for_terminal(marks)

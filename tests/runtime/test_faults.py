@@ -85,11 +85,13 @@ async def test_a_task_waits_for_an_engine_that_is_away(
     engine: Away, supervisor: Supervisor, alice: User
 ) -> None:
     engine.is_away = True
-    session = await start(alice, "```bash\necho at last\n```")
+    session = await start(alice, "```bash\necho at last\n```\n```bash\necho as well\n```")
     await Log(session).wait_for(lambda b: isinstance(b, Notice) and "does not answer" in b.text)
+    await asyncio.sleep(0.5)
     engine.is_away = False
     end = await Log(session).wait_for(is_end)
     assert end.reason == "completed"
+    assert len(await Log(session).of(Notice)) == 1
     assert (await Log(session).of(CallEnded))[0].ending == {"kind": "exit", "exit_code": 0}
 
 
@@ -252,12 +254,12 @@ async def test_a_channel_that_breaks_while_it_opens_does_not_fail_the_turn(
     )
     task = await _run(runtime)
     if is_first_turn:
-        engine.cuts = 2
+        engine.cuts = 5
     session = await start(alice, "```bash\necho one > file\n```")
     await Log(session).wait_for(is_end, 30)
     if not is_first_turn:
         await runtime.sandboxes.close_channels()
-        engine.cuts = 2
+        engine.cuts = 5
     await services.turn_submit(session=session, text="```bash\ncat file\n```")
     await Log(session).wait_for(is_end_of(2), 30)
     await _end(task)

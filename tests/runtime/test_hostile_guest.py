@@ -49,6 +49,7 @@ def backend(sandbox_runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> TakenO
     monkeypatch.setattr(execution, "OVERDUE_S", 0.5)
     monkeypatch.setattr(execution, "STOP_OVERDUE_S", 0.3)
     monkeypatch.setattr(sandboxes, "OPEN_WAIT_S", 0.05)
+    monkeypatch.setattr(sandboxes, "OPEN_PATIENCE_S", 0.2)
     backend = TakenOver()
     sandbox_runtime.sandboxes = sandboxes.Sandboxes(
         backend, open_channel, archives=sandbox_runtime.sandboxes.archives

@@ -1,6 +1,7 @@
 """A container is really gone, or stands still for a while."""
 
 import asyncio
+import contextlib
 import subprocess
 
 from tests.chaos.faults.base import Fault, Scene, in_thread
@@ -35,7 +36,8 @@ async def pause_container(scene: Scene) -> str:
     except subprocess.CalledProcessError:
         return ""
     await asyncio.sleep(pause_s)
-    await in_thread(scene.engine.docker, "unpause", container_id)
+    with contextlib.suppress(subprocess.CalledProcessError):  # removed meanwhile: judged later
+        await in_thread(scene.engine.docker, "unpause", container_id)
     return f"of {subject.label} for {pause_s:.1f} s"
 
 
