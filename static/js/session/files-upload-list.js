@@ -73,7 +73,7 @@ export class UploadList {
       ? `Uploading ${ended.length + 1} of ${uploads.length} · ${formatSize(bytes + doneBytes)}`
       : failed.length
         ? `${failed.length} of ${uploads.length} not uploaded`
-        : "Stopped before they were whole";
+        : "Unfinished uploads";
     if (this.title.textContent !== text) this.title.textContent = text;
   }
 
