@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sessions.providers.base import CommandResult, Item, ToolCall, ToolResultItem
 
@@ -67,14 +68,20 @@ def ending_text(result: CommandResult) -> str:
         case "stopped":
             return "stopped by the person"
         case "oom":
-            limit = ending.get("limit_bytes")
-            return "killed: out of memory" + (f" (limit {limit:,} bytes)" if limit else "")
+            return "killed: out of memory" + _sizes(ending, "peak")
         case "disk_full":
-            return "ended: the disk is full"
+            return "ended: the disk is full" + _sizes(ending, "used")
         case "container_lost":
             return "ended: the container was lost"
         case kind:
             return f"ended: {kind}"
+
+
+def _sizes(ending: dict[str, Any], name: str) -> str:
+    """` (limit 100 bytes, used 120 bytes)`, as far as known."""
+    figures = (("limit", ending.get("limit_bytes")), (name, ending.get(f"{name}_bytes")))
+    known = ", ".join(f"{label} {value:,} bytes" for label, value in figures if value)
+    return f" ({known})" if known else ""
 
 
 def exit_code(result: CommandResult) -> int:

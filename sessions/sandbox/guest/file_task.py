@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.link import Link
     from sessions.sandbox.guest.serve import Guest
 
+NO_SPACE = "The session's disk space is used up: delete something first."
 _MAX_ANSWER = 64 << 10
 _CHUNK = 4 * CHUNK
 """Most data in one frame: files come with no program waiting on each line of them."""
@@ -38,14 +39,18 @@ class FileTask(Source):
         self._limit = window
         self._at = 0
         self._answer = bytearray()
+        self.tag = guest.tags.take()
         self._status: int | None = None
         self._is_cancelled = False
+        self._is_out_of_space = False
+        self.is_writing = fields.get("verb") == "write"
+        self.frees_space = fields.get("verb") == "remove"
         self._stdin: Input | None = None
         self._data_fd, data_write = os.pipe2(os.O_CLOEXEC)
         _enlarge(self._data_fd)
         self._answer_fd, answer_write = os.pipe2(os.O_CLOEXEC)
         in_read, in_write = guest.null_fd, -1
-        if fields.get("verb") == "write":
+        if self.is_writing:
             in_read, in_write = os.pipe2(os.O_CLOEXEC)
         try:
             self._pid = self._fork((in_read, data_write, answer_write), fields)
@@ -74,7 +79,7 @@ class FileTask(Source):
             os.closerange(_FIRST_FD_TO_CLOSE, _LAST_FD_TO_CLOSE)  # there is no exec to do it
             return run(workspace, fields)
 
-        return spawn.fork(self._guest.user, self._guest.tags.take(), fds, child)
+        return spawn.fork(self._guest.user, self.tag, fds, child)
 
     # From the process
 
@@ -123,6 +128,9 @@ class FileTask(Source):
         return [self._final_frame()]
 
     def _final_frame(self) -> bytes:
+        if self._is_out_of_space and self._status != 0:
+            answer = {"code": "disk_full", "message": NO_SPACE}
+            return wire.frame(wire.ERROR, self.ident, compact_json.encode(answer))
         try:
             answer = compact_json.decode(bytes(self._answer))
         except ValueError:
@@ -169,6 +177,11 @@ class FileTask(Source):
         self._leave()
         self._close_fd("_data_fd")
         self._close_fd("_answer_fd")
+
+    def stop_for_space(self) -> None:
+        """An upload that would not fit leaves nothing behind, as one that is given up."""
+        self._is_out_of_space = True
+        self._signal(_signal.SIGTERM)
 
     def _signal(self, number: int) -> None:
         if self._status is None:

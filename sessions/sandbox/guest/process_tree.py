@@ -57,7 +57,7 @@ def members(tags: range, root: int) -> set[int]:
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
-        status = _status(name)
+        status = process_status(name)
         if status is None:
             continue
         pid, (parent, groups) = int(name), status
@@ -73,7 +73,7 @@ def members(tags: range, root: int) -> set[int]:
     return found
 
 
-def _status(name: str) -> tuple[int, list[int]] | None:
+def process_status(name: str) -> tuple[int, list[int]] | None:
     """Parent and groups of a process; None for one that is gone or only waits to be reaped."""
     try:
         with open("/proc/" + name + "/status", "rb", 0) as file:

@@ -168,10 +168,13 @@ def _not_executed(name: bytes, code: int, environment: dict[bytes, bytes]) -> tu
     return 126, text + ": " + os.strerror(code)
 
 
-def fork(user: User, tag: range, fds: tuple[int, int, int], child: Callable[[], int]) -> int:
+def fork(
+    user: User | None, tag: range, fds: tuple[int, int, int], child: Callable[[], int]
+) -> int:
     """Run `child` in a new process in its own session; returns its pid.
 
-    `fds` become 0, 1 and 2. What `child` returns is its exit status.
+    `fds` become 0, 1 and 2. What `child` returns is its exit status. Without a `user` it stays
+    what the guest is.
     """
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _HANDLED)
     pid = os.fork()
@@ -189,7 +192,7 @@ def fork(user: User, tag: range, fds: tuple[int, int, int], child: Callable[[], 
         for target, fd in enumerate(fds):
             os.dup2(fd, target)
         _raise_oom_score("self")
-        if user.can_switch:
+        if user is not None and user.can_switch:
             user.become(tag)
         status = child()
     except BaseException as error:  # noqa: BLE001 - nothing of the guest may go on in this process
