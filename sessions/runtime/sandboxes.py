@@ -240,3 +240,8 @@ class Sandboxes:
     async def aclose(self) -> None:
         await self.close_channels()
         await self.backend.close()
+
+    def open_sandbox(self, session: Session) -> Sandbox | None:
+        """The open channel, for who must not open one."""
+        channel = self._channels.get(session.id)
+        return channel if channel is not None and channel.is_open else None
