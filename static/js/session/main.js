@@ -7,6 +7,7 @@ import { SessionHeader } from "berth/session/main_header";
 import { ConnectionBanner } from "berth/session/main_connection";
 import { wireShortcuts } from "berth/session/main_shortcuts";
 import { CLOSE_NOT_FOUND } from "berth/session/protocol";
+import { ResourcePanel } from "berth/session/resources";
 import { SessionSocket } from "berth/session/socket";
 import { applyEvent, concernsState, newState } from "berth/session/state";
 import { TerminalPanel } from "berth/session/terminal";
@@ -26,11 +27,13 @@ const terminal = new TerminalPanel(document.querySelector("#terminal-panel"), {
   socketUrl: urls.socketUrl,
   callUrl,
 });
+const announce = (text) => {
+  document.querySelector("#announcer").textContent = text;
+};
+const resources = new ResourcePanel(document.querySelector("#resources"), { now, announce });
 const timeline = new Timeline(document.querySelector(".timeline-scroll"), {
   now,
-  announce: (text) => {
-    document.querySelector("#announcer").textContent = text;
-  },
+  announce,
   onCall: (callId) => {
     layout.show("terminal");
     requestAnimationFrame(() => terminal.jumpTo(callId));
@@ -79,6 +82,7 @@ function onEvents(events) {
     }
   }
   timeline.write(events);
+  resources.write(events);
   const seq = events[events.length - 1].seq;
   terminal.write(events, () => {
     root.dataset.seq = String(seq);
@@ -93,6 +97,7 @@ function onEvents(events) {
 function renderState() {
   header.update(state);
   composer.update(state);
+  resources.update(state);
   files.setRunning(state.running !== null);
   root.dataset.running = String(state.running !== null);
 }
