@@ -155,6 +155,28 @@ async def test_who_writes_nothing_is_left_alone(limited: GuestChannel) -> None:
     assert (await follow(bystander)).stdout == b"done\n"
 
 
+async def test_the_figure_is_true_when_nothing_runs_any_more(limited: GuestChannel) -> None:
+    await limited.set_limits(disk_bytes=64 << 30)  # one step of it is a gigabyte
+    await used_becomes(limited, lambda used: used < MIB)
+    assert (await run(limited, shell("head -c 9000000 /dev/zero > a"))).ending.exit_code == 0
+    assert await used_becomes(limited, lambda used: used > 8 * MIB) < 10 * MIB
+
+
+async def test_a_neighbour_on_the_same_disk_is_left_alone(limited: GuestChannel) -> None:
+    backend = ChildBackend()
+    limits = Limits(disk_bytes=LIMIT)
+    container_id = await backend.create(ContainerSpec("other", SLIM_IMAGE, "other", limits))
+    neighbour = await open_channel(await backend.open(container_id))
+    try:
+        script = "for i in 1 2 3 4 5 6; do head -c 1000000 /dev/zero >> own; sleep 1; done; exit 4"
+        working = await neighbour.exec(shell(script))
+        assert is_told((await run(limited, shell(SLOW_WRITER.format("big"), timeout_s=60))).ending)
+        assert (await follow(working)).ending.exit_code == 4
+    finally:
+        await neighbour.close()
+        await backend.close()
+
+
 async def test_what_a_command_left_running_is_stopped_too(limited: GuestChannel) -> None:
     left = f"({SLOW_WRITER.format('big')}) </dev/null >/dev/null 2>&1 & echo $!"
     assert (await run(limited, shell(left))).ending.exit_code == 0

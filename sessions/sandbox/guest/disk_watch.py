@@ -54,6 +54,8 @@ class DiskWatch:
         self._is_ticking = False
         self._is_counting = False
         self._is_stale = True
+        self._is_settled = False
+        """Whether the last count was made when nothing ran any more."""
         self._free = self._free_counted = 0
         """Free bytes at the last look, and as the last count began."""
         self._began_at = self._counted_at = self._stopped_at = _LONG_AGO
@@ -86,6 +88,10 @@ class DiskWatch:
 
     def wake(self) -> None:
         """Something may be written from now on."""
+        self._is_settled = False
+        self._look_soon()
+
+    def _look_soon(self) -> None:
         if self.limit is not None and not self._is_ticking:
             self._is_ticking = True
             self._guest.loop.call_later(_TICK_S, self._tick)
@@ -99,10 +105,16 @@ class DiskWatch:
         if is_due and time.monotonic() - self._counted_at >= self._pause():
             self._count()
         elif is_due or self._guest.is_busy:
-            self.wake()
+            self._look_soon()
         elif self.is_full or members(self._guest.tags.taken(), 0):
             self._is_ticking = True
             self._guest.loop.call_later(_QUIET_TICK_S, self._tick)
+        elif not self._is_settled:
+            # Nothing runs any more: leave a true figure, once, whatever others go on writing.
+            self._is_settled = True
+            if abs(self._free_counted - self._free) >= _SMALLEST_STEP:
+                self._is_stale = True
+                self._look_soon()
 
     def _free_bytes(self) -> int:
         """Of the file systems of workspace and writable layer, which often are one."""
@@ -149,7 +161,7 @@ class DiskWatch:
         else:
             self._took = max(self._took, _TICK_S)
             self._is_stale = True
-        self.wake()
+        self._look_soon()
 
     def _suspects(self, writers: list[list[int]]) -> set[int]:
         """Groups of the commands that wrote since the last count, as the kernel tells; else of
