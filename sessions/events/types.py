@@ -30,9 +30,12 @@ class Ending:
     signal: str | None = None
     """Set for `signal`, and where known for the kinds that killed: `SIGKILL`."""
     limit_bytes: int | None = None
-    """Memory limit for `oom`, size of the full disk for `disk_full`."""
+    """Memory limit for `oom`; for `disk_full` the session's disk limit, or the size of the disk
+    where that itself is full."""
     peak_bytes: int | None = None
     """Peak memory for `oom`."""
+    used_bytes: int | None = None
+    """What was used of `limit_bytes`, for `disk_full`."""
     timeout_s: float | None = None
     """The limit that ran out, for `timeout`."""
 
@@ -187,6 +190,23 @@ class Notice(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class Resources(EventBody):
+    """What the container uses while a turn runs; None for what the kernel does not tell."""
+
+    type: ClassVar[str] = "resources"
+    cpu_percent: float | None
+    """Of the session's limit, over the time since the last look."""
+    memory_bytes: int | None
+    memory_limit_bytes: int | None
+    memory_peak_bytes: int | None
+    pids: int | None
+    pids_limit: int | None
+    disk_used_bytes: int | None
+    """What the session wrote: its workspace and the container's own layer."""
+    disk_limit_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class CallStarted(EventBody):
     """One command begins. `call_id` is unique in the session; commands of one tool call share
     `tool_call_id` and are told apart by `index`."""
@@ -278,6 +298,7 @@ EVENT_TYPES: dict[str, type[EventBody]] = {
         MessageDone,
         ProviderRetry,
         Notice,
+        Resources,
         CallStarted,
         Output,
         OutputDropped,

@@ -68,19 +68,19 @@ def ending_text(result: CommandResult) -> str:
         case "stopped":
             return "stopped by the person"
         case "oom":
-            return "killed: out of memory" + _figures(ending, limit="limit", peak="peak")
+            return "killed: out of memory" + _figures(ending, "limit", "peak")
         case "disk_full":
-            return "ended: the disk is full" + _figures(ending, limit="size")
+            return "ended: the disk is full" + _figures(ending, "limit", "used")
         case "container_lost":
             return "ended: the container was lost"
         case kind:
             return f"ended: {kind}"
 
 
-def _figures(ending: dict[str, Any], **words: str) -> str:
-    """The bytes that an ending tells, each behind its word: ` (limit 1,024 bytes)`."""
-    known = [(word, ending.get(f"{name}_bytes")) for name, word in words.items()]
-    told = [f"{word} {size:,} bytes" for word, size in known if isinstance(size, int)]
+def _figures(ending: dict[str, Any], *names: str) -> str:
+    """` (limit 100 bytes, used 120 bytes)`, as far as known."""
+    known = [(name, ending.get(f"{name}_bytes")) for name in names]
+    told = [f"{name} {size:,} bytes" for name, size in known if isinstance(size, int)]
     return f" ({', '.join(told)})" if told else ""
 
 

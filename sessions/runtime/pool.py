@@ -83,8 +83,13 @@ class Pool:
     # Claiming
 
     async def claim(self, session: Session) -> Claimed | None:
-        """Give a new session a container of its image; None when there is none to give."""
-        if session.image not in self.config.sizes:
+        """Give a new session a container of its image; None when there is none to give.
+
+        A disk quota of the engine's is fixed when a container is made: one that asks for more than
+        the pool's members have gets a container of its own.
+        """
+        disk_bytes = Limits.from_json(session.limits).disk_bytes
+        if session.image not in self.config.sizes or disk_bytes > self.config.limits.disk_bytes:
             return None
         name = await _claim(session, self._lease)
         if name is None:

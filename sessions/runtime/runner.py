@@ -38,6 +38,7 @@ from sessions.providers.base import Provider
 from sessions.runtime.conversation import recorded_calls, turn_state
 from sessions.runtime.delivery import deliver
 from sessions.runtime.recorder import SessionRecorder
+from sessions.runtime.resources import ResourceWatch
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.base import Sandbox
 from sessions.sandbox.limits import Limits
@@ -72,12 +73,20 @@ class Runner:
         recorder = SessionRecorder(self.session, self._lease)
         try:
             await self._announce(recorder, is_resumed=is_resumed)
-            clock = asyncio.create_task(self._watch_time())
+            resources = ResourceWatch(
+                session=self.session,
+                limits=self._limits,
+                sandboxes=self._sandboxes,
+                recorder=recorder,
+            )
+            watches = [asyncio.create_task(w) for w in (self._watch_time(), resources.run())]
             try:
                 end = await self._work(recorder, is_resumed=is_resumed)
             finally:
-                clock.cancel()
-                await asyncio.gather(clock, return_exceptions=True)
+                for watch in watches:
+                    watch.cancel()
+                await asyncio.gather(*watches, return_exceptions=True)
+            await resources.finish()
             await recorder.flush()
             await self._finish(end)
         finally:

@@ -228,6 +228,7 @@ class Sandboxes:
             channel = claimed.channel
             if channel is None:
                 channel = await self._open_channel(await self.backend.open(row.container_id))
+            await channel.set_limits(disk_bytes=limits.disk_bytes)
         except ContainerLostError as error:
             logger.warning("session %s: its pooled container: %s", row.id, error.message)
             await self.backend.remove(row.container_id)

@@ -69,6 +69,8 @@ class EngineInfo:
     runtimes: tuple[str, ...]
     unenforced_limits: tuple[str, ...] = ()
     """Of memory, swap, cpu and pids: those this kernel gives the engine no means for."""
+    has_disk_quota: bool = False
+    """Whether the engine holds containers and volumes to a size."""
 
 
 class DuplexStream(Protocol):
@@ -222,6 +224,9 @@ class Usage:
     pids_limit: int | None
     disk_free_bytes: int | None
     disk_total_bytes: int | None
+    disk_used_bytes: int | None
+    """What the session wrote, as of the guest's last count; None before the first."""
+    disk_limit_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,5 +328,9 @@ class Sandbox(Protocol):
         ...
 
     async def usage(self) -> Usage: ...
+
+    async def set_limits(self, *, disk_bytes: int | None) -> None:
+        """What the session may write from now on; None for no limit."""
+        ...
 
     async def close(self) -> None: ...

@@ -42,6 +42,11 @@ class GuestChannel(SandboxFiles, Sandbox):
             return Usage(**{name: _figure(figures.get(name)) for name in names})
 
     @override
+    async def set_limits(self, *, disk_bytes: int | None) -> None:
+        async with Request(self._connection, "set_limits", disk_bytes=disk_bytes) as request:
+            await request.result()
+
+    @override
     async def close(self) -> None:
         await self._connection.close()
 

@@ -32,15 +32,18 @@ def guest_argv(verb: str) -> list[str]:
 
 
 def container_config(
-    spec: ContainerSpec, *, installation: str, guest_volume: str
+    spec: ContainerSpec, *, installation: str, guest_volume: str, has_disk_quota: bool = False
 ) -> dict[str, Any]:
     labels = names.ownership_labels(installation, spec.session_id)
+    host = _host_config(spec, labels, guest_volume)
+    if has_disk_quota:
+        _set_disk_quota(host, spec.limits.disk_bytes)
     return {
         "Image": spec.image,
         "Hostname": names.HOSTNAME,
         "User": "0:0",
         "WorkingDir": "/",
-        "Entrypoint": guest_argv("serve"),
+        "Entrypoint": [*guest_argv("serve"), "--disk-limit", str(spec.limits.disk_bytes)],
         "Cmd": [],
         "Tty": False,
         "OpenStdin": False,
@@ -51,7 +54,7 @@ def container_config(
         "Healthcheck": {"Test": ["NONE"]},
         "StopSignal": "SIGKILL",
         "Labels": labels,
-        "HostConfig": _host_config(spec, labels, guest_volume),
+        "HostConfig": host,
     }
 
 
@@ -64,6 +67,15 @@ def engine_limits(limits: Limits) -> dict[str, int]:
         "NanoCpus": round(limits.cpus * NANO),
         "PidsLimit": limits.pids,
     }
+
+
+def _set_disk_quota(host: dict[str, Any], disk_bytes: int) -> None:
+    """The container's layer and a workspace made now get the size each; the guest counts both
+    together. A workspace that exists keeps its own."""
+    size = {"size": str(disk_bytes)}
+    host["StorageOpt"] = size
+    workspace = host["Mounts"][0]["VolumeOptions"]
+    workspace["DriverConfig"] = {"Name": "local", "Options": size}
 
 
 def _host_config(spec: ContainerSpec, labels: dict[str, str], guest_volume: str) -> dict[str, Any]:

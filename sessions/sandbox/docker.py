@@ -16,6 +16,7 @@ from sessions.sandbox.base import (
     SandboxBackend,
 )
 from sessions.sandbox.container_config import container_config, engine_limits, guest_argv
+from sessions.sandbox.disk_quota import DiskQuota
 from sessions.sandbox.docker_client import AsyncDocker
 from sessions.sandbox.exec_stream import open_exec
 from sessions.sandbox.guest_volume import GuestVolume
@@ -47,11 +48,17 @@ class DockerBackend(SandboxBackend):
         self._allowed_images = tuple(allowed_images)
         self._docker = AsyncDocker(docker_host)
         self._guest_volume = GuestVolume(self._docker, guest_volume_image)
+        self._disk_quota = DiskQuota(self._docker, installation)
 
     @override
     async def create(self, spec: ContainerSpec) -> str:
         guest_volume = await self._guest_volume.ensure()
-        config = container_config(spec, installation=self._installation, guest_volume=guest_volume)
+        config = container_config(
+            spec,
+            installation=self._installation,
+            guest_volume=guest_volume,
+            has_disk_quota=await self._disk_quota.is_available(),
+        )
         await self._docker.create_container(config, spec.name)
         try:
             await self._docker.call(lambda api: api.start(spec.name))
@@ -152,6 +159,7 @@ class DockerBackend(SandboxBackend):
             unenforced_limits=tuple(
                 limit for limit, key in _LIMIT_SUPPORT.items() if not info.get(key, True)
             ),
+            has_disk_quota=await self._disk_quota.is_available(),
         )
 
     @override

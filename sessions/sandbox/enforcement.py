@@ -109,7 +109,14 @@ def _runtime(engine: EngineInfo) -> Check:
 
 def _disk(engine: EngineInfo) -> Check:
     where = f"{engine.storage_driver} on {engine.backing_filesystem or 'an unknown filesystem'}"
-    return Check("disk quota", "weak", f"none: a session can fill the engine's disk ({where})")
+    if engine.has_disk_quota:
+        return Check("disk quota", "ok", f"hard, by the file system ({where})")
+    return Check(
+        "disk quota",
+        "weak",
+        f"none ({where}): Berth's watchdog in the container ends whoever writes beyond the limit, "
+        "as a rule within 2 s",
+    )
 
 
 def _has(engine: EngineInfo, name: str) -> bool:

@@ -10,11 +10,13 @@ GIB = 1024 * MIB
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Enforced by the engine (memory, cpus, pids), the guest (command time) and the runner."""
+    """Enforced by the engine (memory, cpus, pids), the guest (command time, disk) and the runner."""
 
     memory_bytes: int = 1 * GIB
     cpus: float = 1.0
     pids: int = 512
+    disk_bytes: int = 10 * GIB
+    """What a session may write: its workspace and the container's own layer."""
     command_timeout_s: float = 120.0
     """Wall time of one command; the model may ask for less, never for more."""
     session_time_s: float = 8 * 3600.0
@@ -39,3 +41,9 @@ class Limits:
         """Read what `to_json` wrote; keys of other versions are left out."""
         known = {f.name for f in dataclasses.fields(cls)}
         return cls(**{k: v for k, v in value.items() if k in known})
+
+
+def size_text(value: int) -> str:
+    """`1.5 GiB`, `512 MiB`."""
+    unit, size = ("GiB", GIB) if value >= GIB else ("MiB", MIB)
+    return f"{round(value / size, 1):g} {unit}"

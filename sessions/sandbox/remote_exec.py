@@ -274,6 +274,7 @@ def parse_ending(fields: dict[str, Any]) -> Ending:
         signal=signal,
         limit_bytes=_optional_count(fields.get("limit_bytes")),
         peak_bytes=_optional_count(fields.get("peak_bytes")),
+        used_bytes=_optional_count(fields.get("used_bytes")),
         timeout_s=timeout_s,
     )
 

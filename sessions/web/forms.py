@@ -54,6 +54,7 @@ LIMIT_FIELDS = (
     LimitField("memory_mb", "memory_bytes", "Memory", "MiB", MIB, 64),
     LimitField("cpus", "cpus", "CPUs", "cores", 1, 0.1, is_whole=False),
     LimitField("pids", "pids", "Processes", "at once", 1, 16),
+    LimitField("disk_mb", "disk_bytes", "Disk", "MiB", MIB, 64),
     LimitField("command_timeout_s", "command_timeout_s", "Command time", "seconds", 1, 1),
     LimitField("max_output_mb", "max_output_bytes", "Output per command", "MiB", MIB, 1),
     LimitField(

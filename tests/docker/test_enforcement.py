@@ -24,6 +24,15 @@ def test_the_strongest_engine_lacks_only_a_disk_quota() -> None:
     assert [name for name, state in states(STRONG).items() if state != "ok"] == ["disk quota"]
 
 
+def test_doctor_says_which_of_the_two_holds_the_disk_limit() -> None:
+    (watchdog,) = [check for check in engine_checks(STRONG) if check.name == "disk quota"]
+    assert "watchdog" in watchdog.detail
+    assert "overlay2 on extfs" in watchdog.detail
+    hard = dataclasses.replace(STRONG, backing_filesystem="xfs", has_disk_quota=True)
+    (quota,) = [check for check in engine_checks(hard) if check.name == "disk quota"]
+    assert (quota.state, quota.detail) == ("ok", "hard, by the file system (overlay2 on xfs)")
+
+
 def test_limits_the_kernel_lacks_are_named() -> None:
     weak = dataclasses.replace(STRONG, unenforced_limits=("swap", "pids"))
     found = states(weak)

@@ -12,6 +12,7 @@ from sessions.events.types import (
     EventBody,
     Notice,
     Output,
+    Resources,
     TurnEnded,
     TurnQueued,
 )
@@ -23,6 +24,7 @@ SAMPLES: list[EventBody] = [
     Output("c.0", "stderr", 7, b"\x00\xff\r\n"),
     CallEnded("c.0", Ending("oom", limit_bytes=1, peak_bytes=2).to_json(), 3),
     TurnEnded(1, "failed", "No.", "Do this."),
+    Resources(12.5, 1 << 20, 1 << 30, 2 << 20, 3, 512, None, 10 << 30),
 ]
 
 

@@ -128,6 +128,11 @@ async def test_the_round_trip_sends_call_and_output_back() -> None:
         ({"kind": "oom", "limit_bytes": 1024}, {"type": "exit", "exit_code": 137}, "memory"),
         ({"kind": "stopped"}, {"type": "exit", "exit_code": 137}, "stopped"),
         ({"kind": "disk_full"}, {"type": "exit", "exit_code": 137}, "disk is full"),
+        (
+            {"kind": "disk_full", "limit_bytes": 8000, "used_bytes": 9000},
+            {"type": "exit", "exit_code": 137},
+            "disk is full (limit 8,000 bytes, used 9,000 bytes)",
+        ),
         ({"kind": "container_lost"}, {"type": "exit", "exit_code": 137}, "container was lost"),
     ],
 )

@@ -87,7 +87,11 @@ class ChildGuest:
 
     async def start(self) -> None:
         environment = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
-        options = ("--workspace", str(self.workspace), "--run-dir", str(self.run_dir))
+        options = (
+            *("--workspace", str(self.workspace), "--run-dir", str(self.run_dir)),
+            # The rest of the machine is not this session's.
+            *("--scratch", "", "--disk-limit", str(self.spec.limits.disk_bytes)),
+        )
         self.process = await asyncio.create_subprocess_exec(
             *self.command("serve", *options), env=environment, stdin=asyncio.subprocess.DEVNULL
         )

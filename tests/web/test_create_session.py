@@ -39,6 +39,7 @@ async def test_limits_asked_for_are_the_session_s_and_empty_ones_the_default(ali
         "memory_mb": "2048",
         "cpus": "0.5",
         "pids": "100",
+        "disk_mb": "300",
         "command_timeout_s": "30",
         "max_output_mb": "8",
         "session_hours": "",
@@ -48,6 +49,7 @@ async def test_limits_asked_for_are_the_session_s_and_empty_ones_the_default(ali
     assert stored["memory_bytes"] == 2 * GIB
     assert stored["cpus"] == 0.5
     assert stored["pids"] == 100
+    assert stored["disk_bytes"] == 300 * MIB
     assert stored["command_timeout_s"] == 30.0
     assert stored["max_output_bytes"] == 8 * MIB
     assert stored["session_time_s"] == 8 * 3600
@@ -62,6 +64,8 @@ async def test_limits_asked_for_are_the_session_s_and_empty_ones_the_default(ali
         ("cpus", "nan"),
         ("cpus", "-1"),
         ("pids", "1.5"),
+        ("disk_mb", "63"),
+        ("disk_mb", "999999999"),
         ("command_timeout_s", "0"),
         ("session_hours", "inf"),
         ("max_output_mb", "0"),
@@ -79,6 +83,7 @@ CEILINGS = [
     ("memory_mb", "BERTH_MAX_MEMORY_MB", 2048),
     ("cpus", "BERTH_MAX_CPUS", 3.5),
     ("pids", "BERTH_MAX_PIDS", 700),
+    ("disk_mb", "BERTH_MAX_DISK_MB", 20_000),
     ("command_timeout_s", "BERTH_MAX_COMMAND_TIMEOUT_S", 600.0),
     ("session_hours", "BERTH_MAX_SESSION_HOURS", 9.5),
 ]

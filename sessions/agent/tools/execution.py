@@ -21,13 +21,14 @@ from sessions.events.types import (
     CallEnded,
     CallStarted,
     Ending,
+    Notice,
     Output,
     OutputDropped,
     Stream,
 )
 from sessions.providers.base import CommandResult
 from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest, Sandbox
-from sessions.sandbox.limits import MIB
+from sessions.sandbox.limits import MIB, size_text
 
 logger = logging.getLogger(__name__)
 
@@ -308,7 +309,16 @@ async def _record_end(
             stderr_bytes=end.stderr_bytes,
             log_path=end.log_path,
         ),
+        *_warnings(end.ending),
     )
+
+
+def _warnings(ending: Ending) -> Iterator[Notice]:
+    """What a person should know beyond the one command."""
+    if ending.kind == "disk_full":
+        limit = f" of {size_text(ending.limit_bytes)}" if ending.limit_bytes else ""
+        text = f"The disk space{limit} is used up. The command was ended; deleting files helps."
+        yield Notice("warning", text, "disk_full")
 
 
 def _result(command: Command, progress: _Progress, end: ExecEnded) -> CommandResult:

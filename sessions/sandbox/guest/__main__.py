@@ -1,6 +1,7 @@
 """Run as a folder, `python3 -I -S <folder>/__main__.py`, by any Python from 3.11 on.
 
 serve [--socket PATH] [--workspace DIR] [--run-dir DIR] [--uid N] [--gid N]
+      [--scratch DIR] [--disk-limit BYTES]
 connect [--socket PATH]
 """
 
@@ -17,6 +18,8 @@ _DEFAULTS = {
     "run-dir": "/run/berth",
     "uid": "1000",
     "gid": "1000",
+    "scratch": "/",
+    "disk-limit": "",
 }
 
 

@@ -133,7 +133,7 @@ class Command:
         self.ended: dict[str, object] | None = None
         """What ENDED says, once that is decided."""
         self._request = request
-        self._tag = guest.tags.take()
+        self.tag = guest.tags.take()
         self._cause = ""
         self._status: int | None = None
         self._timer: Timer | None = None
@@ -169,7 +169,7 @@ class Command:
         self.guest.user.own(err_write)
         try:
             fds = (in_read, out_write, err_write)
-            pid, self._report = spawn.start(self.guest.user, self._tag, fds, *self._program)
+            pid, self._report = spawn.start(self.guest.user, self.tag, fds, *self._program)
         except BaseException:
             for fd in (out_read, err_read, in_write):
                 if fd >= 0:
@@ -196,7 +196,7 @@ class Command:
             return spawn.execute(*self._program)
 
         try:
-            pid = spawn.fork(self.guest.user, self._tag, (terminal, terminal, terminal), child)
+            pid = spawn.fork(self.guest.user, self.tag, (terminal, terminal, terminal), child)
         except BaseException:
             os.close(main)
             raise
@@ -225,18 +225,18 @@ class Command:
 
     def left_running(self, sizes: dict[int, int]) -> int:
         """How many processes this command, which has ended, left behind."""
-        return sizes.get(self._tag.start, 0)
+        return sizes.get(self.tag.start, 0)
 
     def end_leftovers(self) -> bool:
         """False: some are alive still."""
-        return kill_tree(self._tag, 0)
+        return kill_tree(self.tag, 0)
 
     def kill(self, cause: str) -> None:
         """Kill all that this command started, also what it left running when it ended."""
         if self._status is None:
             self._cause = self._cause or cause
         root = self.pid if self._status is None else 0
-        if not kill_tree(self._tag, root):
+        if not kill_tree(self.tag, root):
             self.loop.call_later(_KILL_AGAIN_S, lambda: self.kill(cause))
 
     def exited(self, status: int) -> None:
@@ -301,6 +301,8 @@ class Command:
         signal = signal_name(-code) if code < 0 else None
         if self._cause == "timeout":
             return {"kind": "timeout", "timeout_s": self._request.timeout_s, "signal": signal}
+        if self._cause == "disk_full":
+            return {"kind": "disk_full", "signal": signal, **self.guest.disk.sizes()}
         if self._cause:
             return {"kind": self._cause, "signal": signal}
         was_killed = code in (-_signal.SIGKILL, _KILLED_IN_A_SHELL)
@@ -310,9 +312,11 @@ class Command:
         if code < 0:
             return {"kind": "signal", "signal": signal}
         if code > 0:
-            _free, total, is_full = disk_figures(self.guest.workspace)
-            if is_full:
-                return {"kind": "disk_full", "limit_bytes": total}
+            for folder in self.guest.disk.folders:
+                free, total, is_full = disk_figures(folder)
+                if is_full and free is not None and total is not None:
+                    used = total - free
+                    return {"kind": "disk_full", "limit_bytes": total, "used_bytes": used}
         return {"kind": "exit", "exit_code": code}
 
 

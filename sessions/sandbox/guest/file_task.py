@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.serve import Guest
 
 _WITH_INPUT = ("write", "unpack", "watch")
+NO_SPACE = "The session's disk space is used up: delete something first."
 _MAX_ANSWER = 64 << 10
 _CHUNK = 4 * CHUNK
 """Most data in one frame: files come with no program waiting on each line of them."""
@@ -35,8 +36,12 @@ class FileTask(Source):
         self._limit = window
         self._at = 0
         self._answer = bytearray()
+        self.tag = guest.tags.take()
         self._status: int | None = None
         self._is_cancelled = False
+        self._is_out_of_space = False
+        self.is_writing = fields.get("verb") in ("write", "unpack")
+        self.frees_space = fields.get("verb") == "remove"
         self._stdin: Input | None = None
         self._data_fd, data_write = os.pipe2(os.O_CLOEXEC)
         enlarge(self._data_fd, _PIPE_BYTES)
@@ -77,9 +82,8 @@ class FileTask(Source):
             os.closerange(_FIRST_FD_TO_CLOSE, _LAST_FD_TO_CLOSE)  # there is no exec to do it
             return run(workspace, fields)
 
-        user = self._guest.root if is_whole(fields) else self._guest.user
-        tag = self._guest.tags.take()
-        return spawn.fork(user, tag, fds, child, lambda: load_in_child(verb))
+        user = None if is_whole(fields) else self._guest.user
+        return spawn.fork(user, self.tag, fds, child, lambda: load_in_child(verb))
 
     # From the process
 
@@ -128,6 +132,9 @@ class FileTask(Source):
         return [self._final_frame()]
 
     def _final_frame(self) -> bytes:
+        if self._is_out_of_space and self._status != 0:
+            answer = {"code": "disk_full", "message": NO_SPACE}
+            return wire.frame(wire.ERROR, self.ident, compact_json.encode(answer))
         try:
             answer = compact_json.decode(bytes(self._answer))
         except ValueError:
@@ -174,6 +181,11 @@ class FileTask(Source):
         self._leave()
         self._close_fd("_data_fd")
         self._close_fd("_answer_fd")
+
+    def stop_for_space(self) -> None:
+        """An upload that would not fit leaves nothing behind, as one that is given up."""
+        self._is_out_of_space = True
+        self._signal(_signal.SIGTERM)
 
     def _signal(self, number: int) -> None:
         if self._status is None:

@@ -57,7 +57,7 @@ def members(tags: range, root: int) -> set[int]:
     for name in os.listdir("/proc"):
         if not name.isdigit():
             continue
-        status = _status(name)
+        status = process_status(name)
         if status is None:
             continue
         pid, (parent, groups) = int(name), status
@@ -77,14 +77,14 @@ def sizes(tags: range) -> dict[int, int]:
     """How many living processes carry each of these group ids; those that none does are left out."""
     found: dict[int, int] = {}
     for name in os.listdir("/proc"):
-        status = _status(name) if name.isdigit() else None
+        status = process_status(name) if name.isdigit() else None
         for group in status[1] if status is not None else ():
             if group in tags:
                 found[group] = found.get(group, 0) + 1
     return found
 
 
-def _status(name: str) -> tuple[int, list[int]] | None:
+def process_status(name: str) -> tuple[int, list[int]] | None:
     """Parent and groups of a process; None for one that is gone or only waits to be reaped."""
     try:
         with open("/proc/" + name + "/status", "rb", 0) as file:

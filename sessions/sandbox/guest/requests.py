@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sessions.sandbox.guest import compact_json, wire
 from sessions.sandbox.guest.cgroup import disk_figures
+from sessions.sandbox.guest.file_task import NO_SPACE
 from sessions.sandbox.guest.source import RefusedError, Source, override
 from sessions.sandbox.guest.start_request import MAX_WINDOW
 
@@ -23,29 +24,52 @@ def open_request(guest: Guest, link: Link, ident: int, fields: dict[str, object]
     if not isinstance(verb, str):
         raise RefusedError("bad_request", "bad value for verb")
     if verb == "usage":
-        return UsageRequest(guest, link, ident)
+        return AnsweredRequest(link, ident, _usage(guest))
+    if verb == "set_limits":
+        guest.disk.set_limit(_disk_limit(fields.get("disk_bytes")))
+        return AnsweredRequest(link, ident, {})
     if verb in FILE_VERBS:
         window = fields.get("window", MAX_WINDOW)
         if isinstance(window, bool) or not isinstance(window, int):
             raise RefusedError("bad_request", "bad value for window")
+        if verb == "write" and guest.disk.is_full:
+            guest.disk.recount()
+            raise RefusedError("disk_full", NO_SPACE)
         return guest.open_file_task(link, ident, fields, min(max(window, 0), MAX_WINDOW))
     raise RefusedError("bad_request", "no such verb")
 
 
-class UsageRequest(Source):
-    def __init__(self, guest: Guest, link: Link, ident: int) -> None:
+def _usage(guest: Guest) -> dict[str, object]:
+    free, total, _is_full = disk_figures(guest.workspace)
+    return {
+        **guest.cgroup.figures(),
+        "disk_free_bytes": free,
+        "disk_total_bytes": total,
+        "disk_used_bytes": guest.disk.used,
+        "disk_limit_bytes": guest.disk.limit,
+    }
+
+
+def _disk_limit(value: object) -> int | None:
+    """Raises: RefusedError."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= wire.MAX_OFFSET:
+        raise RefusedError("bad_request", "bad value for disk_bytes")
+    return value
+
+
+class AnsweredRequest(Source):
+    """One whose answer is known at once."""
+
+    def __init__(self, link: Link, ident: int, answer: dict[str, object]) -> None:
         super().__init__(link, ident)
-        free, total, _is_full = disk_figures(guest.workspace)
-        self._figures = {
-            **guest.cgroup.figures(),
-            "disk_free_bytes": free,
-            "disk_total_bytes": total,
-        }
+        self._answer = answer
 
     @override
     def produce(self) -> list[bytes] | None:
         self.link.drop(self)
-        return [wire.frame(wire.RESULT, self.ident, compact_json.encode(self._figures))]
+        return [wire.frame(wire.RESULT, self.ident, compact_json.encode(self._answer))]
 
     @override
     def cancel(self) -> None:

@@ -10,6 +10,7 @@ from sessions.sandbox.guest.attachment import Attachment
 from sessions.sandbox.guest.call_log import LogFolder
 from sessions.sandbox.guest.cgroup import Cgroup
 from sessions.sandbox.guest.command import Command
+from sessions.sandbox.guest.disk_watch import DiskWatch
 from sessions.sandbox.guest.doorway import Doorway
 from sessions.sandbox.guest.file_task import FileTask
 from sessions.sandbox.guest.link import Link
@@ -42,12 +43,12 @@ class Guest:
         self.loop = Loop()
         self.workspace = options["workspace"]
         self.user = User(int(options["uid"]), int(options["gid"]))
-        self.root = User(0, 0)
         self.environment = base_environment(os.environ, self.workspace)
         self.logs = LogFolder(options["run-dir"] + "/calls")
         self.cgroup = Cgroup()
         self.oom_watch = OomWatch(self.loop, self.cgroup)
         self.tags = Tags()
+        self.disk = DiskWatch(self, options["scratch"])
         self.null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._commands: dict[str, Command] = {}
         """Running and ended, in the order of their starts."""
@@ -97,6 +98,7 @@ class Guest:
             self.adopt(command.pid, command.exited)
             self._running += 1
             self._commands[request.exec_id] = command
+            self.disk.wake()
         attachment = Attachment(link, ident, command, request)
         if existed or command.stdin is not None:
             attachment.announce(existed=existed)
@@ -160,6 +162,24 @@ class Guest:
         while len(self._forgotten) > _MAX_REMEMBERED:
             del self._forgotten[next(iter(self._forgotten))]
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether anything that the guest itself started may be writing."""
+        return self._running > 0 or any(task.is_writing for task in self._tasks)
+
+    def stop_writers(self, tags: set[int]) -> None:
+        """End the commands with these groups as `disk_full`, with what they left running, and
+        uploads."""
+        for command in list(self._commands.values()):
+            if command.tag.start in tags:
+                command.kill("disk_full")
+                tags.discard(command.tag.start)
+        tags -= {task.tag.start for task in self._tasks}
+        for tag in tags:  # of commands that are no longer kept
+            kill_tree(range(tag, tag + 1), 0)
+        for task in [task for task in self._tasks if task.is_writing]:
+            task.stop_for_space()
+
     def request(self, link: Link, ident: int, fields: dict[str, object]) -> Source:
         return open_request(self, link, ident, fields)
 
@@ -173,11 +193,14 @@ class Guest:
         except BlockingIOError:
             raise RefusedError("busy", "no process more may be started") from None
         self._tasks.add(task)
+        self.disk.wake()
         task.announce()
         return task
 
     def task_ended(self, task: FileTask) -> None:
         self._tasks.discard(task)
+        if task.frees_space:
+            self.disk.recount()
 
     # Processes
 
@@ -211,6 +234,8 @@ def serve(options: dict[str, str]) -> None:
         become_subreaper()
     os.umask(0o022)
     guest = Guest(options)
+    if options["disk-limit"]:
+        guest.disk.set_limit(int(options["disk-limit"]))
     if guest.user.can_switch:
         # A new volume belongs to root wherever the image has no workspace of its own.
         os.chown(guest.workspace, guest.user.uid, guest.user.gid)

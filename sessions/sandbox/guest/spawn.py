@@ -169,7 +169,7 @@ def _not_executed(name: bytes, code: int, environment: dict[bytes, bytes]) -> tu
 
 
 def fork(
-    user: User,
+    user: User | None,
     tag: range,
     fds: tuple[int, int, int],
     child: Callable[[], int],
@@ -178,7 +178,7 @@ def fork(
     """Run `child` in a new process in its own session; returns its pid.
 
     `fds` become 0, 1 and 2. `prepare` runs there before the process becomes the workspace's user.
-    What `child` returns is its exit status.
+    What `child` returns is its exit status. Without a `user` it stays what the guest is.
     """
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _HANDLED)
     pid = os.fork()
@@ -197,7 +197,7 @@ def fork(
             os.dup2(fd, target)
         _raise_oom_score("self")
         prepare()
-        if user.can_switch:
+        if user is not None and user.can_switch:
             user.become(tag)
         status = child()
     except BaseException as error:  # noqa: BLE001 - nothing of the guest may go on in this process

@@ -14,7 +14,7 @@ from sessions.errors import InvalidInputError, NotFoundError
 from sessions.events import log
 from sessions.events.types import CallEnded, CallStarted, Output, OutputDropped
 from sessions.models import Session
-from sessions.sandbox.limits import GIB, MIB, Limits
+from sessions.sandbox.limits import Limits, size_text
 from sessions.web.forms import expiry_choices
 from sessions.web.http import UserHttpRequest, signed_in, wants_json
 
@@ -44,20 +44,17 @@ def limit_rows(session: Session) -> list[tuple[str, str]]:
     limits = Limits.from_json(session.limits)
     return [
         ("Image", session.image),
-        ("Memory", _size(limits.memory_bytes)),
+        ("Memory", size_text(limits.memory_bytes)),
         ("CPUs", f"{limits.cpus:g}"),
         ("Processes", str(limits.pids)),
+        ("Disk", size_text(limits.disk_bytes)),
         ("Command time", _duration(limits.command_timeout_s)),
-        ("Output per command", _size(limits.max_output_bytes)),
+        ("Output per command", size_text(limits.max_output_bytes)),
         ("Container life", _duration(limits.session_time_s)),
         ("Steps per turn", str(limits.max_steps)),
         ("Tokens per turn", f"{limits.max_tokens:,}"),
         ("Network", "none but loopback"),
     ]
-
-
-def _size(value: int) -> str:
-    return f"{value / GIB:g} GiB" if value >= GIB else f"{value / MIB:g} MiB"
 
 
 def _duration(seconds: float) -> str:

@@ -62,10 +62,10 @@ export function describeEnding(ending) {
     case "stopped":
       return { text: "stopped", level: "warn" };
     case "oom":
-      return { text: `out of memory${memory(ending)}`, level: "danger" };
+      return { text: `out of memory${sizes(ending.limit_bytes, "peak", ending.peak_bytes)}`, level: "danger" };
     case "disk_full":
       return {
-        text: ending.limit_bytes ? `disk full (${formatBytes(ending.limit_bytes)})` : "disk full",
+        text: `disk full${sizes(ending.limit_bytes, "used", ending.used_bytes)}`,
         level: "danger",
       };
     case "container_lost":
@@ -75,10 +75,10 @@ export function describeEnding(ending) {
   }
 }
 
-function memory({ limit_bytes: limit, peak_bytes: peak }) {
+function sizes(limit, name, figure) {
   const parts = [];
   if (limit) parts.push(`limit ${formatBytes(limit)}`);
-  if (peak) parts.push(`peak ${formatBytes(peak)}`);
+  if (figure) parts.push(`${name} ${formatBytes(figure)}`);
   return parts.length ? ` (${parts.join(", ")})` : "";
 }
 

@@ -7,6 +7,7 @@ import { SessionHeader } from "berth/session/main_header";
 import { ConnectionBanner } from "berth/session/main_connection";
 import { wireShortcuts } from "berth/session/main_shortcuts";
 import { CLOSE_NOT_FOUND } from "berth/session/protocol";
+import { ResourcePanel } from "berth/session/resources";
 import { Rest } from "berth/session/rest";
 import { SessionSocket } from "berth/session/socket";
 import { applyEvent, concernsState, newState } from "berth/session/state";
@@ -28,11 +29,13 @@ const terminal = new TerminalPanel(document.querySelector("#terminal-panel"), {
   socketUrl: urls.socketUrl,
   callUrl,
 });
+const announce = (text) => {
+  document.querySelector("#announcer").textContent = text;
+};
+const resources = new ResourcePanel(document.querySelector("#resources"), { now, announce });
 const timeline = new Timeline(document.querySelector(".timeline-scroll"), {
   now,
-  announce: (text) => {
-    document.querySelector("#announcer").textContent = text;
-  },
+  announce,
   onCall: (callId) => {
     layout.show("terminal");
     requestAnimationFrame(() => terminal.jumpTo(callId));
@@ -85,6 +88,7 @@ function onEvents(events) {
     }
   }
   timeline.write(events);
+  resources.write(events);
   const seq = events[events.length - 1].seq;
   terminal.write(events, () => {
     root.dataset.seq = String(seq);
@@ -99,6 +103,7 @@ function onEvents(events) {
 function renderState() {
   header.update(state);
   composer.update(state);
+  resources.update(state);
   files.setRunning(state.running !== null);
   rest.setRunning(state.running !== null || state.queue.length > 0);
   root.dataset.running = String(state.running !== null);
