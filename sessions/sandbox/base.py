@@ -112,6 +112,14 @@ class SandboxBackend(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TerminalSize:
+    """Character cells."""
+
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExecRequest:
     """One command. The same `exec_id` twice starts it once: the second attaches to the first."""
 
@@ -126,6 +134,10 @@ class ExecRequest:
     stdout_offset: int = 0
     """First byte of stdout wanted: 0 for a new command, what is stored for a re-attach."""
     stderr_offset: int = 0
+    pty: TerminalSize | None = None
+    """A terminal of this size instead of the three pipes: all output is of the stream `pty`, and
+    `write_stdin` types."""
+    pty_offset: int = 0
     keep_log: bool = True
     """Keep all output in a file in the container, its path in `ExecEnded.log_path`."""
 
@@ -144,6 +156,7 @@ class ExecEnded:
     stdout_bytes: int
     stderr_bytes: int
     log_path: str = ""
+    pty_bytes: int = 0
 
 
 class Exec(Protocol):
@@ -166,7 +179,20 @@ class Exec(Protocol):
         """Kill the whole process tree. The iterator then yields `ExecEnded` with `stopped`."""
         ...
 
-    async def write_stdin(self, data: bytes) -> None: ...
+    async def write_stdin(self, data: bytes) -> None:
+        """Waits while the command does not read. What comes after its end is dropped."""
+        ...
+
+    async def stdin_offset(self) -> int:
+        """How many bytes of input the guest has got, by any attachment, or was sent by this one.
+
+        Waits for the guest to tell. Raises: SandboxError, its subclasses, as iterating does.
+        """
+        ...
+
+    async def resize(self, size: TerminalSize) -> None:
+        """Tell the terminal's programs of a new size. Nothing happens once it is over."""
+        ...
 
     async def close_stdin(self) -> None: ...
 
