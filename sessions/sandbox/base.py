@@ -183,6 +183,10 @@ class Exec(Protocol):
         """Waits while the command does not read. What comes after its end is dropped."""
         ...
 
+    def write_stdin_now(self, data: bytes) -> int:
+        """As much of it as there is room for without waiting; returns how many bytes that is."""
+        ...
+
     async def stdin_offset(self) -> int:
         """How many bytes of input the guest has got, by any attachment, or was sent by this one.
 

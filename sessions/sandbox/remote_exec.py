@@ -231,10 +231,23 @@ class RemoteExec(Exec, Route):
                 if room == 0:
                     return  # it ended, or no longer reads
                 piece, data = data[:room], data[room:]
-                offset = self._input_offset or 0
-                self._input_offset = offset + len(piece)
-                head = wire.data_head(wire.INPUT, self._ident, wire.STDIN, offset, len(piece))
-                await self._connection.send_soon(head + piece)
+                await self._connection.send_soon(self._input_frame(piece))
+
+    @override
+    def write_stdin_now(self, data: bytes) -> int:
+        is_free = not (self._is_over or self._input_lock.locked())
+        if not is_free or self._input_offset is None or not self._connection.has_room:
+            return 0
+        piece = data[: min(self._input_limit - self._input_offset, _INPUT_BYTES)]
+        if piece:
+            self._connection.send(self._input_frame(piece))
+        return len(piece)
+
+    def _input_frame(self, piece: bytes) -> bytes:
+        offset = self._input_offset or 0
+        self._input_offset = offset + len(piece)
+        head = wire.data_head(wire.INPUT, self._ident, wire.STDIN, offset, len(piece))
+        return head + piece
 
     @override
     async def stdin_offset(self) -> int:

@@ -68,7 +68,8 @@ async def test_size_is_told_and_can_change(sandbox: Sandbox) -> None:
 
 
 async def test_control_c_interrupts_the_program_and_not_the_shell(sandbox: Sandbox) -> None:
-    script = "trap 'echo interrupted' INT; echo ready; sleep 60; echo after; read line"
+    program = "sh -c 'echo ready; exec sleep 60'"
+    script = f"trap 'echo interrupted' INT; {program}; echo after; read line"
     screen = await opened(sandbox, "/bin/sh", "-c", script)
     await screen.read_until(b"ready\r\n")
     await screen.exec.write_stdin(b"\x03")
