@@ -12,6 +12,13 @@ from sessions.services.access import (
     sign_in_link_is_fresh,
     sign_in_link_use,
 )
+from sessions.services.shells import (
+    MAX_OPEN_SHELLS,
+    shell_create,
+    shell_end,
+    shell_set_writer,
+    shell_size,
+)
 from sessions.services.uploads import MAX_UPLOAD_BYTES, NewUpload, upload_folder, upload_name
 from sessions.services.work import (
     MAX_QUEUED_TURNS,
@@ -27,6 +34,7 @@ from sessions.services.work import (
 )
 
 __all__ = [
+    "MAX_OPEN_SHELLS",
     "MAX_QUEUED_TURNS",
     "MAX_TEXT_BYTES",
     "MAX_UPLOAD_BYTES",
@@ -38,6 +46,10 @@ __all__ = [
     "session_create",
     "session_delete",
     "session_rename",
+    "shell_create",
+    "shell_end",
+    "shell_set_writer",
+    "shell_size",
     "sign_in_link_create",
     "sign_in_link_is_fresh",
     "sign_in_link_use",
