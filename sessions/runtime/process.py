@@ -14,6 +14,7 @@ from sessions.errors import BerthError, ModelRefusedError
 from sessions.providers.base import ModelStatus, Provider
 from sessions.providers.registry import ModelChoice
 from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.shells import Shells
 from sessions.sandbox.limits import Limits
 
 HEALTH_TIMEOUT_S = 3.0
@@ -57,6 +58,7 @@ class Runtime:
         self.sandboxes = sandboxes
         self.models = models
         self.config = config
+        self.shells = Shells(sandboxes)
         self._supervisor_seen_at: float | None = None
 
     @property
@@ -133,5 +135,6 @@ class Runtime:
         return "ok" if silence < SUPERVISOR_SILENCE_S else f"silent for {silence:.0f} s"
 
     async def aclose(self) -> None:
+        await self.shells.aclose()
         await self.sandboxes.aclose()
         await self.models.aclose()

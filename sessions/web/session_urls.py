@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sessions.web.views import session, turns
+from sessions.web.views import session, shells, turns
 
 urlpatterns = [
     path("", session.session_page, name="session"),
@@ -11,5 +11,7 @@ urlpatterns = [
     path("stop/", turns.session_stop, name="session-stop"),
     path("rename/", session.session_rename, name="session-rename"),
     path("delete/", session.session_delete, name="session-delete"),
+    path("shells/", shells.shells, name="shells"),
+    path("shells/<str:shell_id>/close/", shells.shell_close, name="shell-close"),
     path("calls/<str:call_id>/output/", session.call_output, name="call-output"),
 ]
