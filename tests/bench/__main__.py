@@ -21,6 +21,7 @@ ROWS = (
     "exec_round_trip",
     "start_cold",
     "output_to_socket",
+    "terminal_echo",
     "flood",
     "stop_tree",
     "reconnect",
