@@ -7,6 +7,7 @@ import { SessionHeader } from "berth/session/main_header";
 import { ConnectionBanner } from "berth/session/main_connection";
 import { wireShortcuts } from "berth/session/main_shortcuts";
 import { CLOSE_NOT_FOUND } from "berth/session/protocol";
+import { ShellsPanel } from "berth/session/shells";
 import { SessionSocket } from "berth/session/socket";
 import { applyEvent, concernsState, newState } from "berth/session/state";
 import { TerminalPanel } from "berth/session/terminal";
@@ -35,15 +36,24 @@ const timeline = new Timeline(document.querySelector(".timeline-scroll"), {
     layout.show("terminal");
     requestAnimationFrame(() => terminal.jumpTo(callId));
   },
+  onShell: (shellId) => shells.choose(shellId),
 });
 const composer = new Composer(document.querySelector("#composer"), {
   sessionId: urls.sessionId,
   onSent: () => timeline.scrollToEnd(),
 });
 const files = mountFiles(document.querySelector("#files-panel"), { canWrite: true });
+const shells = new ShellsPanel(document.querySelector("#shells-panel"), {
+  sessionId: urls.sessionId,
+  socketUrl: urls.socketUrl,
+  callUrl,
+  onShow: () => layout.show("shell"),
+  onLeave: () => document.querySelector(layout.isNarrow ? "[data-view-button=shell]" : "#tab-shell").focus(),
+});
 const layout = new Layout(root, {
   onShow: (panel) => {
     files.setActive(panel === "files");
+    shells.setVisible(panel === "shell");
     if (panel === "terminal") requestAnimationFrame(() => terminal.fit());
   },
 });
@@ -79,6 +89,7 @@ function onEvents(events) {
     }
   }
   timeline.write(events);
+  shells.write(events);
   const seq = events[events.length - 1].seq;
   terminal.write(events, () => {
     root.dataset.seq = String(seq);
@@ -105,6 +116,9 @@ function onControl(frame) {
   else if (frame.type === "caught_up") {
     isCaughtUp = true;
     timeline.caughtUp();
+    const wasInShell = shells.wasShown;
+    shells.caughtUp();
+    if (wasInShell) layout.show("shell");
     renderState();
     files.refresh();
     terminal.all.sink.flush(() => {
