@@ -55,7 +55,11 @@ class OutputStream:
         if self.spool.free < READ_BYTES:
             self.command.loop.unwatch(self._fd)  # until the host has stored some: `freed`
         else:
-            self._read()
+            if self.number == wire.PTY:
+                # 4 KiB at a time is all it hands out: a frame for each would cost more than it.
+                self.read_rest()
+            else:
+                self._read()
             self.command.output_arrived(self)
 
     def freed(self) -> None:
