@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pty
+import select
 import struct
 import subprocess
 import time
@@ -32,6 +33,7 @@ RATE_TARGET = 44.0
 FLAT_MB = 16.0
 """What a ring, a window and the log's pending pieces may take for one shell, and some."""
 NO_READ_S = 10.0
+SILENCE_S = 1.0
 END = b"flood-is-over"
 SILENT = "sleep 100000"
 """Echo is then the kernel's alone, without a shell that edits its line."""
@@ -86,6 +88,12 @@ class ShellClient:
         while text not in seen:
             seen = seen[-len(text) :] + await self.read()
 
+    async def read_until_silent(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    await self.read()
+
 
 def open_shell(client: BerthClient, session: uuid.UUID) -> str:
     request = urllib.request.Request(
@@ -116,8 +124,9 @@ async def echoes(shell: ShellClient, keys: int) -> list[float]:
     for _ in range(keys):
         start = time.perf_counter()
         await shell.type(b"x")
-        await shell.read()
+        echo = await shell.read()
         taken.append((time.perf_counter() - start) * 1000)
+        assert echo == b"x", f"{echo!r} is no echo"
         await asyncio.sleep(0.005)
     return taken
 
@@ -144,13 +153,19 @@ def read_until(near: int, text: bytes) -> None:
         seen = seen[-len(text) :] + os.read(near, 256 * 1024)
 
 
+def read_until_silent(near: int) -> None:
+    while select.select([near], [], [], SILENCE_S)[0]:
+        os.read(near, 256 * 1024)
+
+
 def floor_echoes(near: int, keys: int) -> list[float]:
     taken = []
     for _ in range(keys):
         start = time.perf_counter()
         os.write(near, b"x")
-        os.read(near, 100)
+        echo = os.read(near, 100)
         taken.append((time.perf_counter() - start) * 1000)
+        assert echo == b"x", f"{echo!r} is no echo"
         time.sleep(0.005)
     return taken
 
@@ -207,10 +222,9 @@ async def measure(bench: Bench) -> Measurement:
             floor_mb_s = await asyncio.to_thread(floor_rate, near, size)
             mb_s = await rate(shell, size)
             await shell.type(SILENT.encode() + b"\r")
-            await shell.read_until(b"\n")
+            await shell.read_until_silent()
             await asyncio.to_thread(os.write, near, SILENT.encode() + b"\r")
-            await asyncio.to_thread(read_until, near, b"\n")
-            await asyncio.sleep(0.5)
+            await asyncio.to_thread(read_until_silent, near)
             for _ in range(5):
                 keys = bench.count(100, quick=30)
                 ours += await echoes(shell, keys)
