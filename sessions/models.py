@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -204,6 +205,52 @@ class FileUpload(models.Model):
     @override
     def __str__(self) -> str:
         return self.path
+
+
+class Shell(models.Model):
+    """A terminal a person opened in a session's container. What it showed is in the log."""
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="shells")
+    shell_id = models.CharField(max_length=64, unique=True)
+    """The guest's name for the command, and the `call_id` of its output."""
+    number = models.PositiveIntegerField()
+    """Counts from 1 in its session."""
+    container_id = models.CharField(max_length=64)
+    opened_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    opener_name = models.CharField(max_length=150)
+    columns = models.PositiveIntegerField()
+    rows = models.PositiveIntegerField()
+    writer_name = models.CharField(max_length=150, blank=True, default="")
+    """Who had the keyboard last, and with which page (events.types.ShellWriter)."""
+    writer_viewer = models.CharField(max_length=64, blank=True, default="")
+    opened_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ending = models.JSONField(null=True, blank=True)
+    """events.types.Ending as JSON; null while it is open."""
+
+    class Meta:
+        ordering = ["session", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["session", "number"], name="shell_number_once"),
+        ]
+        indexes = [models.Index(fields=["ended_at"])]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.session_id} shell {self.number}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As pages and programs get it; times in milliseconds."""
+        return {
+            "shell_id": self.shell_id,
+            "number": self.number,
+            "user": self.opener_name,
+            "opened_at": int(self.opened_at.timestamp() * 1000),
+            "ended_at": int(self.ended_at.timestamp() * 1000) if self.ended_at else None,
+            "ending": self.ending,
+        }
 
 
 class Event(models.Model):

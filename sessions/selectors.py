@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
 
 from sessions.errors import NotFoundError
-from sessions.models import ApiKey, FileUpload, Session, Turn, TurnStatus
+from sessions.models import ApiKey, FileUpload, Session, Shell, Turn, TurnStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,22 @@ async def session_get(*, user: User | AnonymousUser, session_id: uuid.UUID) -> S
     if session is None:
         raise NotFoundError("There is no such session.")
     return session
+
+
+async def shell_list(*, user: User | AnonymousUser, session_id: uuid.UUID) -> list[Shell]:
+    """All shells ever opened in the session, the first first. Raises: as `session_get`."""
+    session = await session_get(user=user, session_id=session_id)
+    return [shell async for shell in Shell.objects.filter(session=session).order_by("number")]
+
+
+async def shell_get(*, user: User | AnonymousUser, session_id: uuid.UUID, shell_id: str) -> Shell:
+    """Raises: NotFoundError when there is none or its session is another user's."""
+    session = await session_get(user=user, session_id=session_id)
+    shell = await Shell.objects.filter(session=session, shell_id=shell_id).afirst()
+    if shell is None:
+        raise NotFoundError("There is no such shell in this session.")
+    shell.session = session
+    return shell
 
 
 async def queued_turns(*, session: Session) -> list[Turn]:

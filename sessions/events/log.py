@@ -9,7 +9,7 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.db import transaction
-from django.db.models import F, QuerySet, TextField
+from django.db.models import F, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
 
@@ -20,6 +20,7 @@ from sessions.models import Event, Session
 READ_BATCH_EVENTS = 500
 READ_BATCH_BYTES = 512 * 1024
 FORGET_EVENTS = 100
+SHELL_TYPES = ("output", "output.dropped", "shell.resized", "shell.ended")
 
 
 def append_now(
@@ -160,4 +161,15 @@ def read_call_output_now(session_id: uuid.UUID, call_id: str) -> list[StoredEven
     return [event for event, _ in _stored(rows)]
 
 
+def read_shell_now(
+    session_id: uuid.UUID, shell_id: str, *, after: int = 0, max_bytes: int = READ_BATCH_BYTES
+) -> list[StoredEvent]:
+    """What is stored of one shell behind number `after`, in order: a batch as of `read`."""
+    rows = _rows_after(session_id, after).filter(
+        Q(payload__call_id=shell_id) | Q(payload__shell_id=shell_id), type__in=SHELL_TYPES
+    )
+    return _read(rows, READ_BATCH_EVENTS, max_bytes)[0]
+
+
+read_shell = database_sync_to_async(read_shell_now)
 read_call_output = database_sync_to_async(read_call_output_now)

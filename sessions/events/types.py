@@ -281,6 +281,52 @@ class ToolResult(EventBody):
     item: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class ShellOpened(EventBody):
+    """A person opened a terminal of their own. What it shows are `output` events whose `call_id`
+    is the shell's id and whose stream is `pty`. What is typed is not recorded."""
+
+    type: ClassVar[str] = "shell.opened"
+    shell_id: str
+    user: str
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShellWriter(EventBody):
+    """Who has the keyboard of a shell from now on: a person's name and which of their pages."""
+
+    type: ClassVar[str] = "shell.writer"
+    shell_id: str
+    user: str
+    viewer: str
+    """Tells the pages that look at one shell apart; means nothing elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShellResized(EventBody):
+    """What comes behind byte `offset` is for a screen of this size."""
+
+    type: ClassVar[str] = "shell.resized"
+    shell_id: str
+    offset: int
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShellEnded(EventBody):
+    """`ending` is an `Ending` as JSON; `reason` is a sentence, empty when the ending says all."""
+
+    type: ClassVar[str] = "shell.ended"
+    shell_id: str
+    ending: dict[str, Any]
+    duration_ms: int
+    pty_bytes: int = 0
+    reason: str = ""
+
+
 EVENT_TYPES: dict[str, type[EventBody]] = {
     cls.type: cls
     for cls in (
@@ -304,6 +350,10 @@ EVENT_TYPES: dict[str, type[EventBody]] = {
         OutputDropped,
         CallEnded,
         ToolResult,
+        ShellOpened,
+        ShellWriter,
+        ShellResized,
+        ShellEnded,
     )
 }
 

@@ -16,6 +16,7 @@ from sessions.providers.base import ModelStatus, Provider
 from sessions.providers.registry import ModelChoice
 from sessions.runtime.folder_watches import FolderWatches
 from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.shells import Shells
 from sessions.sandbox.limits import Limits
 
 HEALTH_TIMEOUT_S = 3.0
@@ -64,6 +65,7 @@ class Runtime:
         self.folder_watches = FolderWatches(sandboxes.channel_now)
         self.models = models
         self.config = config
+        self.shells = Shells(sandboxes)
         self._supervisor_seen_at: float | None = None
 
     @property
@@ -140,6 +142,7 @@ class Runtime:
         return "ok" if silence < SUPERVISOR_SILENCE_S else f"silent for {silence:.0f} s"
 
     async def aclose(self) -> None:
+        await self.shells.aclose()
         await self.folder_watches.aclose()
         await self.sandboxes.aclose()
         await self.models.aclose()

@@ -15,9 +15,10 @@ from django.utils import timezone
 from sessions import services
 from sessions.errors import BerthError
 from sessions.events import bus, log
-from sessions.models import ContainerState, Session, Turn, TurnStatus
+from sessions.models import ContainerState, Session, Shell, Turn, TurnStatus
 from sessions.runtime.reconcile import reconcile
 from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.shells import Shells
 from sessions.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
@@ -33,8 +34,15 @@ ARCHIVE_RETRY_S = 3600.0
 class Reaper:
     """`run` makes a pass at start, every minute, and soon after a session was deleted."""
 
-    def __init__(self, sandboxes: Sandboxes, *, retention: dt.timedelta | None = None) -> None:
+    def __init__(
+        self,
+        sandboxes: Sandboxes,
+        *,
+        retention: dt.timedelta | None = None,
+        shells: Shells | None = None,
+    ) -> None:
         self._sandboxes = sandboxes
+        self._shells = shells or Shells(sandboxes)
         self._retention = retention
         self._cpu: dict[uuid.UUID, tuple[float, float]] = {}
         """Of idle sessions: when they were looked at (monotonic), and CPU seconds until then."""
@@ -98,6 +106,7 @@ class Reaper:
                 await self._try(partial(self._suspend, session))
 
     async def _suspend(self, session: Session) -> None:
+        await self._shells.end_all(session.id, "The session was suspended, as nobody used it.")
         await self._sandboxes.discard(
             session,
             ContainerState.SUSPENDED,
@@ -106,14 +115,17 @@ class Reaper:
         )
 
     async def _works(self, session: Session) -> bool:
-        """Whether something is under way that no turn stands for: a download, or a program that
-        a command left running and that uses the CPU."""
+        """Whether something is under way that no turn stands for: a download, somebody who types
+        in a shell, what runs in one, or a program left in the background that uses the CPU."""
         sandbox = self._sandboxes.channel_now(session.id)
         if sandbox is None:
             return False
-        if sandbox.is_in_use:
+        if sandbox.is_in_use or self._shells.is_busy(session.id, within_s=2 * LOOK_S):
             return True
         try:
+            async for shell in Shell.objects.filter(session=session, ended_at=None):
+                if await sandbox.is_foreground_busy(shell.shell_id):
+                    return True
             used = (await sandbox.usage()).cpu_seconds
         except BerthError:
             return False

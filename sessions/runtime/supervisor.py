@@ -53,7 +53,9 @@ class Supervisor:
         self._runners: dict[uuid.UUID, tuple[Runner, asyncio.Task[None]]] = {}
         self._renewed_at = 0.0
         self._faults: dict[uuid.UUID, _Fault] = {}
-        self.reaper = Reaper(runtime.sandboxes, retention=runtime.config.retention)
+        self.reaper = Reaper(
+            runtime.sandboxes, retention=runtime.config.retention, shells=runtime.shells
+        )
 
     async def run(self) -> None:
         """Never raises but for cancellation: a failing pass is logged and tried again later."""

@@ -139,6 +139,14 @@ class SandboxBackend(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TerminalSize:
+    """Character cells."""
+
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExecRequest:
     """One command. The same `exec_id` twice starts it once: the second attaches to the first."""
 
@@ -153,6 +161,10 @@ class ExecRequest:
     stdout_offset: int = 0
     """First byte of stdout wanted: 0 for a new command, what is stored for a re-attach."""
     stderr_offset: int = 0
+    pty: TerminalSize | None = None
+    """A terminal of this size instead of the three pipes: all output is of the stream `pty`, and
+    `write_stdin` types."""
+    pty_offset: int = 0
     keep_log: bool = True
     """Keep all output in a file in the container, its path in `ExecEnded.log_path`."""
 
@@ -171,6 +183,7 @@ class ExecEnded:
     stdout_bytes: int
     stderr_bytes: int
     log_path: str = ""
+    pty_bytes: int = 0
 
 
 class Exec(Protocol):
@@ -193,7 +206,24 @@ class Exec(Protocol):
         """Kill the whole process tree. The iterator then yields `ExecEnded` with `stopped`."""
         ...
 
-    async def write_stdin(self, data: bytes) -> None: ...
+    async def write_stdin(self, data: bytes) -> None:
+        """Waits while the command does not read. What comes after its end is dropped."""
+        ...
+
+    def write_stdin_now(self, data: bytes) -> int:
+        """As much of it as there is room for without waiting; returns how many bytes that is."""
+        ...
+
+    async def stdin_offset(self) -> int:
+        """How many bytes of input the guest has got, by any attachment, or was sent by this one.
+
+        Waits for the guest to tell. Raises: SandboxError, its subclasses, as iterating does.
+        """
+        ...
+
+    async def resize(self, size: TerminalSize) -> None:
+        """Tell the terminal's programs of a new size. Nothing happens once it is over."""
+        ...
 
     async def close_stdin(self) -> None: ...
 
@@ -328,6 +358,10 @@ class Sandbox(Protocol):
         ...
 
     async def usage(self) -> Usage: ...
+
+    async def is_foreground_busy(self, exec_id: str) -> bool:
+        """Whether a program runs in the terminal of this command, as a shell's, beside itself."""
+        ...
 
     async def set_limits(self, *, disk_bytes: int | None) -> None:
         """What the session may write from now on; None for no limit."""

@@ -42,6 +42,15 @@ class GuestChannel(SandboxFiles, Sandbox):
             return Usage(**{name: _figure(figures.get(name)) for name in names})
 
     @override
+    async def is_foreground_busy(self, exec_id: str) -> bool:
+        async with Request(self._connection, "foreground", exec_id=exec_id) as request:
+            request.is_background = True
+            busy = (await request.result()).get("busy")
+            if not isinstance(busy, bool):
+                raise wire.WireError("neither busy nor not")
+            return busy
+
+    @override
     async def set_limits(self, *, disk_bytes: int | None) -> None:
         async with Request(self._connection, "set_limits", disk_bytes=disk_bytes) as request:
             await request.result()

@@ -147,6 +147,11 @@ class Connection:
             if self._backlog > _BACKLOG_BYTES:
                 self._has_room.clear()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether `send_soon` would not wait."""
+        return self._has_room.is_set()
+
     async def send_soon(self, data: bytes) -> None:
         """Queue one frame, first waiting for room. Raises: SandboxUnavailableError."""
         await self._has_room.wait()

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from sessions.errors import BerthError, InvalidInputError, SandboxError, SandboxUnavailableError
 from sessions.events.types import Ending, Stream
-from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest
+from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest, TerminalSize
 from sessions.sandbox.chunk import Chunk
 from sessions.sandbox.connection import Connection, Route, error_of, is_figure, json_object
 from sessions.sandbox.guest import wire
@@ -44,12 +44,11 @@ class RemoteExec(Exec, Route):
 
     def __init__(self, connection: Connection, request: ExecRequest) -> None:
         self.exec_id = request.exec_id
-        self.is_background = False
+        # A shell at its prompt is no work; what runs in it is asked of the guest.
+        self.is_background = request.pty is not None
         self._connection = connection
-        self._windows = {
-            wire.STDOUT: _Window(request.stdout_offset),
-            wire.STDERR: _Window(request.stderr_offset),
-        }
+        self._is_terminal = request.pty is not None
+        self._windows = _windows(request)
         self._items: deque[Chunk | ExecEnded] = deque()
         self._last_chunks: dict[int, Chunk] = {}
         """Of each stream the latest that still waits."""
@@ -75,6 +74,8 @@ class RemoteExec(Exec, Route):
             "stdin": request.stdin,
             "stdout_offset": request.stdout_offset,
             "stderr_offset": request.stderr_offset,
+            "pty": request.pty and _size(request.pty),
+            "pty_offset": request.pty_offset,
             "keep_log": request.keep_log,
             "window": WINDOW_BYTES,
         }
@@ -170,10 +171,15 @@ class RemoteExec(Exec, Route):
         return ExecEnded(
             ending=parse_ending(fields),
             duration_ms=_count(fields["duration_ms"]),
-            stdout_bytes=self._windows[wire.STDOUT].received,
-            stderr_bytes=self._windows[wire.STDERR].received,
+            stdout_bytes=self._received(wire.STDOUT),
+            stderr_bytes=self._received(wire.STDERR),
             log_path=log_path,
+            pty_bytes=self._received(wire.PTY),
         )
+
+    def _received(self, number: int) -> int:
+        window = self._windows.get(number)
+        return window.received if window is not None else 0
 
     def _receive_offsets(self, offsets: Any) -> None:
         """Output begins here, later than asked for where the guest keeps no more."""
@@ -230,10 +236,40 @@ class RemoteExec(Exec, Route):
                 if room == 0:
                     return  # it ended, or no longer reads
                 piece, data = data[:room], data[room:]
-                offset = self._input_offset or 0
-                self._input_offset = offset + len(piece)
-                head = wire.data_head(wire.INPUT, self._ident, wire.STDIN, offset, len(piece))
-                await self._connection.send_soon(head + piece)
+                await self._connection.send_soon(self._input_frame(piece))
+
+    @override
+    def write_stdin_now(self, data: bytes) -> int:
+        is_free = not (self._is_over or self._input_lock.locked())
+        if not is_free or self._input_offset is None or not self._connection.has_room:
+            return 0
+        piece = data[: min(self._credit.limit - self._input_offset, _INPUT_BYTES)]
+        if piece:
+            self._connection.send(self._input_frame(piece))
+        return len(piece)
+
+    def _input_frame(self, piece: bytes) -> bytes:
+        offset = self._input_offset or 0
+        self._input_offset = offset + len(piece)
+        head = wire.data_head(wire.INPUT, self._ident, wire.STDIN, offset, len(piece))
+        return head + piece
+
+    @override
+    async def stdin_offset(self) -> int:
+        while self._input_offset is None and not self._is_over:
+            self._input_moved.clear()
+            await self._input_moved.wait()
+        if self._error is not None:
+            raise type(self._error)(self._error.message)
+        return self._input_offset or 0
+
+    @override
+    async def resize(self, size: TerminalSize) -> None:
+        if not self._is_terminal:
+            raise InvalidInputError("The command has no terminal.")
+        if not self._is_over:
+            payload = json.dumps(_size(size)).encode()
+            await self._connection.send_soon(wire.frame(wire.RESIZE, self._ident, payload))
 
     async def _input_room(self) -> int:
         """How much may be written now; waits for some. 0: the command is over.
@@ -255,6 +291,19 @@ class RemoteExec(Exec, Route):
         async with self._input_lock:
             if not self._is_over:
                 await self._connection.send_soon(wire.frame(wire.INPUT_END, self._ident))
+
+
+def _windows(request: ExecRequest) -> dict[int, _Window]:
+    if request.pty is not None:
+        return {wire.PTY: _Window(request.pty_offset)}
+    return {
+        wire.STDOUT: _Window(request.stdout_offset),
+        wire.STDERR: _Window(request.stderr_offset),
+    }
+
+
+def _size(size: TerminalSize) -> dict[str, int]:
+    return {"columns": size.columns, "rows": size.rows}
 
 
 def parse_ending(fields: dict[str, Any]) -> Ending:

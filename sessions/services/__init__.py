@@ -25,6 +25,13 @@ from sessions.services.idleness import (
     session_set_expiry,
     session_touch,
 )
+from sessions.services.shells import (
+    MAX_OPEN_SHELLS,
+    shell_create,
+    shell_end,
+    shell_set_writer,
+    shell_size,
+)
 from sessions.services.uploads import MAX_UPLOAD_BYTES, NewUpload, upload_folder, upload_name
 from sessions.services.work import (
     MAX_QUEUED_TURNS,
@@ -41,6 +48,7 @@ from sessions.services.work import (
 
 __all__ = [
     "MAX_EXPIRES_AFTER_S",
+    "MAX_OPEN_SHELLS",
     "MAX_QUEUED_TURNS",
     "MAX_TEXT_BYTES",
     "MAX_UPLOAD_BYTES",
@@ -60,6 +68,10 @@ __all__ = [
     "session_rename",
     "session_set_expiry",
     "session_touch",
+    "shell_create",
+    "shell_end",
+    "shell_set_writer",
+    "shell_size",
     "sign_in_link_create",
     "sign_in_link_is_fresh",
     "sign_in_link_use",

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -18,7 +19,7 @@ from sessions import selectors
 from sessions.errors import InvalidInputError, NotFoundError
 from sessions.events import bus
 from sessions.events.follow import follow
-from sessions.events.types import StoredEvent
+from sessions.events.types import Output, StoredEvent
 from sessions.streaming.access import SESSION_CHECK_S, USER_CHECK_S, SessionAccess, current_user
 from sessions.streaming.folders import FolderTeller
 from sessions.streaming.protocol import (
@@ -172,7 +173,7 @@ class SessionConsumer(OwnedTaskConsumer):
     def _wanted(self, batch: list[StoredEvent]) -> list[StoredEvent]:
         call_id = self._follow.call_id
         if not call_id:
-            return batch
+            return [_without_shell_output(event) for event in batch]
         return [event for event in batch if getattr(event.body, "call_id", "") == call_id]
 
     async def _send_when_there_is_room(self, frame: Frame) -> None:
@@ -191,6 +192,15 @@ class SessionConsumer(OwnedTaskConsumer):
 
     async def _send_fields(self, fields: dict[str, Any]) -> None:
         await self.send(text_data=dump_json(fields))
+
+
+def _without_shell_output(event: StoredEvent) -> StoredEvent:
+    """A shell's bytes go to those who look at it, by a socket of its own. The event keeps its
+    place, so that a viewer sees that none is missing."""
+    body = event.body
+    if isinstance(body, Output) and body.stream == "pty":
+        return replace(event, body=replace(body, content=b""))
+    return event
 
 
 class SessionListConsumer(OwnedTaskConsumer):

@@ -1,6 +1,7 @@
 """What a test does on the pages, in the words of a person."""
 
 import re
+import time
 from pathlib import Path
 
 from playwright.sync_api import Download, Locator, Page, expect
@@ -53,10 +54,12 @@ class SessionPage:
         """All of the terminal, scrollback included, as plain text."""
         return str(self.page.evaluate(EXPORT))
 
-    def wait_for_terminal(self, text: str) -> None:
-        self.page.wait_for_function(
-            f"(text) => ({EXPORT})().then((shown) => shown.includes(text))", arg=text
-        )
+    def wait_for_terminal(self, text: str, *, timeout_s: float = 15) -> None:
+        # Not `wait_for_function`, to which the promise of a text is as good as the text.
+        deadline = time.monotonic() + timeout_s
+        while text not in (shown := self.terminal_text()):
+            assert time.monotonic() < deadline, f"no {text!r} in:\n{shown[-2000:]}"
+            self.page.wait_for_timeout(50)
 
     def shown_bytes(self, number: int) -> dict[str, str | None]:
         """Sizes and checksums of the bytes a card got, per stream."""

@@ -10,6 +10,7 @@ from playwright.sync_api import BrowserContext, expect
 from tests.e2e.accounts import new_link
 from tests.e2e.conftest import remove_all_of, sign_in
 from tests.e2e.session_page import create_session, script
+from tests.e2e.shell_pane import ShellPane
 from tests.serve.berth_client import BerthClient
 from tests.serve.server_process import ServerProcess, berth_environment, manage
 
@@ -95,3 +96,32 @@ def test_ten_running_commands_go_on_by_themselves(
         assert shown["stdout-crc32"] == f"{zlib.crc32(lines.encode()):08x}"
     marks = "".join(f"{number}," for number in range(COMMANDS))
     session.wait_for_terminal(marks)
+
+
+def test_shell_goes_on_and_its_page_continues_by_itself(
+    server: ServerProcess, new_context: Callable[..., BrowserContext]
+) -> None:
+    context = new_context()
+    guard = context.guard  # type: ignore[attr-defined]  # put there by new_context
+    guard.allow("ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection|ERR_EMPTY")
+    sign_in(context, BerthClient(server.url, new_link(server, "admin", is_staff=True)))
+    page = context.new_page()
+    page.goto(server.url)
+    create_session(page, script("true")).wait_until_done()
+    shell = ShellPane(page).open()
+    shell.run("x=kept; for i in $(seq 80); do echo tick $i; sleep 0.1; done; echo do''ne")
+    shell.wait_for("tick 5\n")
+
+    server.kill()
+    shell.wait_for_state("reconnecting")
+    shell.type("lost")
+    ServerProcess.start(server)
+    shell.wait_for_state("typing")
+
+    shell.wait_for("\ndone", timeout_s=60)
+    shown = shell.text() + "\n"
+    for number in range(1, 81):
+        assert shown.count(f"\ntick {number}\n") == 1, number
+    shell.run("echo still $x")
+    shell.wait_for("\nstill kept")
+    assert "lost" not in shell.text()

@@ -13,6 +13,10 @@ from sessions.events.types import (
     Notice,
     Output,
     Resources,
+    ShellEnded,
+    ShellOpened,
+    ShellResized,
+    ShellWriter,
     TurnEnded,
     TurnQueued,
 )
@@ -25,6 +29,10 @@ SAMPLES: list[EventBody] = [
     CallEnded("c.0", Ending("oom", limit_bytes=1, peak_bytes=2).to_json(), 3),
     TurnEnded(1, "failed", "No.", "Do this."),
     Resources(12.5, 1 << 20, 1 << 30, 2 << 20, 3, 512, None, 10 << 30),
+    ShellOpened("shell-1", "alice", 80, 24),
+    ShellWriter("shell-1", "alice", "0a1b"),
+    ShellResized("shell-1", 17, 100, 30),
+    ShellEnded("shell-1", Ending("exit", exit_code=0).to_json(), 3, 17, "Why."),
 ]
 
 
@@ -115,3 +123,23 @@ async def test_a_log_is_forgotten_piece_by_piece(
         assert len(rest) == there - sum(forgotten)
     assert max(forgotten) == 4
     assert await log.read(agent_session.id) == []
+
+
+async def test_one_shells_events_are_read_alone(agent_session: Session) -> None:
+    mine: list[EventBody] = [
+        Output("shell-1", "pty", 0, b"a"),
+        ShellResized("shell-1", 1, 100, 30),
+        Output("shell-1", "pty", 1, b"b"),
+        ShellEnded("shell-1", Ending("stopped").to_json(), 3),
+    ]
+    others: list[EventBody] = [
+        Output("shell-2", "pty", 0, b"c"),
+        ShellResized("shell-2", 1, 100, 30),
+        Notice("info", "shell-1"),
+    ]
+    pairs = [body for i, body in enumerate(mine) for body in [*others[i : i + 1], body]]
+    await log.append(agent_session.id, pairs)
+    stored = await log.read_shell(agent_session.id, "shell-1")
+    assert [event.body for event in stored] == mine
+    rest = await log.read_shell(agent_session.id, "shell-1", after=stored[1].seq)
+    assert rest == stored[2:]

@@ -250,7 +250,8 @@ for (const [ending, text] of [
   [{ kind: "stopped", signal: "SIGKILL" }, "stopped"],
   [{ kind: "oom", limit_bytes: 2 ** 30, peak_bytes: 2 ** 30 - 4096 }, "out of memory (limit 1 GiB, peak 1 GiB)"],
   [{ kind: "disk_full" }, "disk full"],
-  [{ kind: "disk_full", limit_bytes: 16 * 2 ** 20 }, "disk full (16 MiB)"],
+  [{ kind: "disk_full", limit_bytes: 16 * 2 ** 20 }, "disk full (limit 16 MiB)"],
+  [{ kind: "disk_full", limit_bytes: 2 ** 24, used_bytes: 2 ** 24 + 2 ** 20 }, "disk full (limit 16 MiB, used 17 MiB)"],
   [{ kind: "container_lost" }, "container lost"],
 ]) {
   test(`the ending says: ${text}`, () => {

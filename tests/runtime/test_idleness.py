@@ -1,22 +1,25 @@
 """Idle containers are suspended, never one that works; old workspaces become archives."""
 
+import asyncio
 import datetime as dt
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from sessions import services
 from sessions.errors import ConflictError, InvalidInputError, SandboxError
-from sessions.events.types import ContainerState
+from sessions.events.types import ContainerState, ShellEnded
 from sessions.models import ContainerState as State
-from sessions.models import Session
+from sessions.models import Session, Shell
 from sessions.runtime.archives import Archives
 from sessions.runtime.process import Runtime
 from sessions.runtime.reaper import Reaper
-from sessions.sandbox.base import ExecRequest
+from sessions.sandbox.base import ExecRequest, Sandbox, TerminalSize
 from sessions.sandbox.limits import MIB
 from tests.runtime.conftest import Log
 from tests.sandbox.child_backend import ChildBackend
@@ -31,6 +34,12 @@ async def idle(runtime: Runtime, session: Session, *, since: dt.timedelta = HOUR
         status="idle", last_active_at=timezone.now() - since
     )
     return await Session.objects.aget(id=session.id)
+
+
+async def eventually(is_true: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await is_true():  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
 
 
 async def state_of(session: Session) -> str:
@@ -110,6 +119,38 @@ async def test_a_program_in_the_background_that_computes_keeps_its_container(
     await Session.objects.filter(id=session.id).aupdate(last_active_at=timezone.now() - HOUR)
     await reaper.suspend_idle()
     assert await state_of(session) == "connected"
+
+
+async def not_busy(sandbox: Sandbox, shell: Shell) -> bool:
+    return not await sandbox.is_foreground_busy(shell.shell_id)
+
+
+async def test_a_shell_at_its_prompt_does_not_keep_it_but_what_runs_in_one_does(
+    sandbox_runtime: Runtime, agent_session: Session, alice: User
+) -> None:
+    session = await idle(sandbox_runtime, agent_session)
+    sandbox = await sandbox_runtime.sandboxes.connect(session)
+    shells = sandbox_runtime.shells
+    shell = await shells.open(session=session, user=alice, size=TerminalSize(80, 24))
+    live = shells.live(shell)
+    reaper = Reaper(sandbox_runtime.sandboxes, shells=shells)
+    await eventually(lambda: not_busy(sandbox, shell))
+
+    live.typed.accept(0, b"sleep 60\n")
+    await eventually(lambda: sandbox.is_foreground_busy(shell.shell_id))
+    live.last_activity_at = timezone.now() - HOUR
+    await reaper.suspend_idle()
+    assert await state_of(session) == "connected"
+
+    live.typed.accept(9, b"\x03")
+    await eventually(lambda: not_busy(sandbox, shell))
+    await Session.objects.filter(id=session.id).aupdate(last_active_at=timezone.now() - HOUR)
+    live.last_activity_at = timezone.now() - HOUR
+    await reaper.suspend_idle()
+    row = await Session.objects.aget(id=session.id)
+    assert row.container_state == "suspended"
+    (ended,) = await Log(session).of(ShellEnded)
+    assert "suspended" in ended.reason
 
 
 async def test_something_that_begins_in_the_same_moment_wins(

@@ -69,7 +69,8 @@ from sessions.sandbox.guest import link
 from sessions.sandbox.guest.serve import serve
 
 link._SILENCE_S = 0.5
-serve(dict(zip(("socket", "workspace", "run-dir", "uid", "gid"), sys.argv[1:])))
+names = ("socket", "workspace", "run-dir", "uid", "gid", "scratch", "disk-limit")
+serve(dict(zip(names, (*sys.argv[1:], ""), strict=True)))
 """
 
 
@@ -78,7 +79,8 @@ async def test_a_channel_whose_host_falls_silent_is_let_go_of(tmp_path):
     path = tmp_path / "guest.sock"
     workspace = tmp_path / "workspace"
     workspace.mkdir()
-    words = (str(path), str(workspace), str(tmp_path), str(os.getuid()), str(os.getgid()))
+    ids = (str(os.getuid()), str(os.getgid()))
+    words = (str(path), str(workspace), str(tmp_path), *ids, str(workspace))
     guest = await asyncio.create_subprocess_exec(sys.executable, "-c", QUICK_TO_GIVE_UP, *words)
     try:
         while not path.exists():  # noqa: ASYNC110 - another process

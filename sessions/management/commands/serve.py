@@ -62,6 +62,7 @@ class Command(BaseCommand):
             if settings.BERTH_AGENTS:
                 limit = settings.BERTH_MAX_RUNNING_TURNS
                 await stack.enter_async_context(agents(process, max_running_turns=limit))
+            await process.shells.resume()
             stack.push_async_callback(server.aclose, grace_s=RESPONSES_GRACE_S)
             token = await sign_in_link_create(user=await admin_ensure())
             link = address + reverse("sign-in-link", args=[token])

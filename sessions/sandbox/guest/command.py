@@ -55,7 +55,11 @@ class OutputStream:
         if self.spool.free < READ_BYTES:
             self.command.loop.unwatch(self._fd)  # until the host has stored some: `freed`
         else:
-            self._read()
+            if self.number == wire.PTY:
+                # 4 KiB at a time is all it hands out: a frame for each would cost more than it.
+                self.read_rest()
+            else:
+                self._read()
             self.command.output_arrived(self)
 
     def freed(self) -> None:
@@ -116,6 +120,13 @@ class OutputStream:
         if not data:
             self.command.loop.unwatch(self._fd)
             os.close(self._fd)
+
+    def owner(self) -> int:
+        """The process group that has the terminal; 0 when that cannot be told."""
+        try:
+            return os.tcgetpgrp(self._fd)
+        except OSError:
+            return 0
 
     def resize(self, columns: int, rows: int) -> None:
         if not self.is_final:
@@ -265,6 +276,11 @@ class Command:
             data = ("berth: " + message + "\n").encode("utf-8", "surrogateescape")
             self.streams[wire.STDERR].spool.append(data)
             self.log(data)
+
+    def is_foreground_busy(self) -> bool:
+        """In a terminal: whether another job than the main process's has it."""
+        terminal = self.streams.get(wire.PTY)
+        return self._status is None and terminal is not None and terminal.owner() != self.pid
 
     def unstored_bytes(self) -> int:
         return sum(s.spool.end - s.spool.start for s in self.streams.values())

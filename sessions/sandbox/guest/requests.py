@@ -25,6 +25,8 @@ def open_request(guest: Guest, link: Link, ident: int, fields: dict[str, object]
         raise RefusedError("bad_request", "bad value for verb")
     if verb == "usage":
         return AnsweredRequest(link, ident, _usage(guest))
+    if verb == "foreground":
+        return ForegroundRequest(guest, link, ident, fields)
     if verb == "set_limits":
         guest.disk.set_limit(_disk_limit(fields.get("disk_bytes")))
         return AnsweredRequest(link, ident, {})
@@ -70,6 +72,23 @@ class AnsweredRequest(Source):
     def produce(self) -> list[bytes] | None:
         self.link.drop(self)
         return [wire.frame(wire.RESULT, self.ident, compact_json.encode(self._answer))]
+
+    @override
+    def cancel(self) -> None:
+        pass
+
+
+class ForegroundRequest(Source):
+    """Whether something runs in a terminal other than the program it was opened with."""
+
+    def __init__(self, guest: Guest, link: Link, ident: int, fields: dict[str, object]) -> None:
+        super().__init__(link, ident)
+        self._is_busy = guest.is_foreground_busy(str(fields.get("exec_id")))
+
+    @override
+    def produce(self) -> list[bytes] | None:
+        self.link.drop(self)
+        return [wire.frame(wire.RESULT, self.ident, compact_json.encode({"busy": self._is_busy}))]
 
     @override
     def cancel(self) -> None:

@@ -140,6 +140,10 @@ class Guest:
         if self._running >= _MAX_RUNNING:
             raise RefusedError("busy", "too many commands at once")
 
+    def is_foreground_busy(self, exec_id: str) -> bool:
+        command = self._commands.get(exec_id)
+        return command is not None and command.is_foreground_busy()
+
     def command_ended(self, command: Command) -> None:
         """Keep it for a host that comes back, within bounds."""
         self._running -= 1

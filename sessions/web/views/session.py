@@ -12,7 +12,14 @@ from django.views.decorators.http import require_GET, require_POST
 from sessions import selectors, services
 from sessions.errors import InvalidInputError, NotFoundError
 from sessions.events import log
-from sessions.events.types import CallEnded, CallStarted, Output, OutputDropped
+from sessions.events.types import (
+    CallEnded,
+    CallStarted,
+    Output,
+    OutputDropped,
+    ShellEnded,
+    ShellOpened,
+)
 from sessions.models import Session
 from sessions.sandbox.limits import Limits, size_text
 from sessions.web.forms import expiry_choices
@@ -106,11 +113,15 @@ async def call_output(
 
 
 async def _call_seq(session_id: uuid.UUID, call_id: str) -> int:
-    """Raises: NotFoundError when the session has no such call."""
+    """Raises: NotFoundError when the session has no such call and no such shell."""
     after = 0
-    while batch := await log.read(session_id, after=after, types=[CallStarted.type]):
+    types = [CallStarted.type, ShellOpened.type]
+    while batch := await log.read(session_id, after=after, types=types):
         for event in batch:
-            if isinstance(event.body, CallStarted) and event.body.call_id == call_id:
+            body = event.body
+            if call_id == getattr(body, "call_id", None) or call_id == getattr(
+                body, "shell_id", None
+            ):
                 return event.seq
         after = batch[-1].seq
     raise NotFoundError("There is no such call in this session.")
@@ -119,13 +130,13 @@ async def _call_seq(session_id: uuid.UUID, call_id: str) -> int:
 async def _call_bytes(
     session_id: uuid.UUID, call_id: str, stream: str, after: int
 ) -> AsyncIterator[bytes]:
-    types = [Output.type, OutputDropped.type, CallEnded.type]
+    types = [Output.type, OutputDropped.type, CallEnded.type, ShellEnded.type]
     while batch := await log.read(session_id, after=after, types=types):
         for event in batch:
             body: Any = event.body
-            if body.call_id != call_id:
+            if call_id != (body.shell_id if isinstance(body, ShellEnded) else body.call_id):
                 continue
-            if isinstance(body, CallEnded):
+            if isinstance(body, CallEnded | ShellEnded):
                 return
             if stream and body.stream != stream:
                 continue

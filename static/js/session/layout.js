@@ -7,13 +7,13 @@ const NARROW = matchMedia("(max-width: 760px)");
 export class Layout {
   /**
    * @param {HTMLElement} root
-   * @param {{onShow(panel: "terminal" | "files"): void}} handlers
+   * @param {{onShow(panel: "terminal" | "files" | "shell" | ""): void}} handlers
    */
   constructor(root, handlers) {
     this.root = root;
     this.handlers = handlers;
     this.splitter = root.querySelector(".splitter");
-    this.tabs = [...root.querySelectorAll("[role=tab]")];
+    this.tabs = [...root.querySelectorAll(".tabs [role=tab]")];
     this.viewButtons = [...root.querySelectorAll("[data-view-button]")];
     this.#wireTabs();
     this.#wireSplitter();
@@ -31,7 +31,7 @@ export class Layout {
     return this.root.dataset.panel;
   }
 
-  /** @param {"timeline" | "terminal" | "files"} view */
+  /** @param {"timeline" | "terminal" | "files" | "shell"} view */
   show(view) {
     this.root.dataset.view = view;
     if (view !== "timeline") this.root.dataset.panel = view;

@@ -9,6 +9,7 @@ import { wireShortcuts } from "berth/session/main_shortcuts";
 import { CLOSE_NOT_FOUND } from "berth/session/protocol";
 import { ResourcePanel } from "berth/session/resources";
 import { Rest } from "berth/session/rest";
+import { ShellsPanel } from "berth/session/shells";
 import { SessionSocket } from "berth/session/socket";
 import { applyEvent, concernsState, newState } from "berth/session/state";
 import { TerminalPanel } from "berth/session/terminal";
@@ -40,6 +41,7 @@ const timeline = new Timeline(document.querySelector(".timeline-scroll"), {
     layout.show("terminal");
     requestAnimationFrame(() => terminal.jumpTo(callId));
   },
+  onShell: (shellId) => shells.choose(shellId),
 });
 const composer = new Composer(document.querySelector("#composer"), {
   sessionId: urls.sessionId,
@@ -50,9 +52,17 @@ const files = mountFiles(document.querySelector("#files-panel"), {
   canWrite: true,
   send: (frame) => socket.send(frame),
 });
+const shells = new ShellsPanel(document.querySelector("#shells-panel"), {
+  sessionId: urls.sessionId,
+  socketUrl: urls.socketUrl,
+  callUrl,
+  onShow: () => layout.show("shell"),
+  onLeave: () => document.querySelector(layout.isNarrow ? "[data-view-button=shell]" : "#tab-shell").focus(),
+});
 const layout = new Layout(root, {
   onShow: (panel) => {
     files.setActive(panel === "files");
+    shells.setVisible(panel === "shell");
     if (panel === "terminal") requestAnimationFrame(() => terminal.fit());
   },
 });
@@ -89,6 +99,7 @@ function onEvents(events) {
   }
   timeline.write(events);
   resources.write(events);
+  shells.write(events);
   const seq = events[events.length - 1].seq;
   terminal.write(events, () => {
     root.dataset.seq = String(seq);
@@ -118,6 +129,9 @@ function onControl(frame) {
   else if (frame.type === "caught_up") {
     isCaughtUp = true;
     timeline.caughtUp();
+    const wasInShell = shells.wasShown;
+    shells.caughtUp();
+    if (wasInShell) layout.show("shell");
     renderState();
     files.refresh();
     terminal.all.sink.flush(() => {

@@ -19,6 +19,7 @@ export function wireShortcuts({ composer, layout, terminal }) {
       layout.show("files");
       document.querySelector("#files-panel [role=treeitem][tabindex='0']")?.focus();
     },
+    4: () => layout.show("shell"),
     f: () => {
       layout.show("terminal");
       terminal.search.open();
@@ -50,6 +51,7 @@ function isFind(event) {
 
 function isTyping(target) {
   if (target.closest?.("#files-panel [role=tree]")) return true; // letters look for names there
+  if (target.closest?.("[data-shell]")) return true; // every key there is the shell's
   if (target.matches?.(".xterm-helper-textarea")) return false;
   return Boolean(target.closest?.("input, textarea, select, [contenteditable]"));
 }

@@ -5,6 +5,8 @@
  * @typedef {{seq: number, at: number, type: string, [field: string]: any}} SessionEvent
  * @typedef {{type: "output", seq: number, at: number, call_id: string,
  *            stream: "stdout" | "stderr" | "pty", offset: number, data: Uint8Array}} OutputEvent
+ *          A person's shell comes as events `shell.opened`, `.writer`, `.resized` and `.ended`; its
+ *          output (stream `pty`) is empty here and has a socket of its own (shell_protocol.js).
  */
 
 export const CLOSE_BAD_FRAME = 4400;

@@ -139,6 +139,7 @@ export class TerminalView {
   /** @param {object[]} events only those of calls matter @param {() => void} done */
   write(events, done) {
     for (const event of events) {
+      if (event.stream === "pty") continue; // of a person's shell, which has a screen of its own
       if (event.type === "output") this.feed.output(event);
       else if (event.type === "call.started") this.feed.callStarted(event);
       else if (event.type === "call.ended") this.feed.callEnded(event);

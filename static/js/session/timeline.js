@@ -1,6 +1,6 @@
 // The left side: the session as a list that grows at its end.
 
-import { formatDuration, formatNumber } from "berth/session/format";
+import { describeEnding, formatDuration, formatNumber } from "berth/session/format";
 import { CallCard } from "berth/session/timeline_call";
 import { ModelMessage, userMessage } from "berth/session/timeline_message";
 
@@ -20,7 +20,7 @@ const ENDINGS = {
 export class Timeline {
   /**
    * @param {HTMLElement} scroller
-   * @param {{onCall(callId: string): void, now(): number, announce(text: string): void}} handlers
+   * @param {{onCall(callId: string): void, onShell(shellId: string): void, now(): number, announce(text: string): void}} handlers
    *        `now` is the server's clock in ms
    */
   constructor(scroller, handlers) {
@@ -35,6 +35,8 @@ export class Timeline {
     /** Messages of the step that runs, so that a repeated attempt can take them back. */
     this.attempt = { key: "", ids: [] };
     this.queued = new Map();
+    /** What is told of shells by their numbers, and who typed last. */
+    this.shells = new Map();
     this.retry = null;
     /** Stands at the end while the model has been asked and says nothing yet. */
     this.thinking = Object.assign(document.createElement("p"), {
@@ -219,6 +221,16 @@ export class Timeline {
     return element;
   }
 
+  /** A person's shell, with a way to it. */
+  shellNote(event, text, level = "info") {
+    const element = this.template("shell-note").content.firstElementChild.cloneNode(true);
+    element.dataset.level = level;
+    element.querySelector("[data-part=text]").textContent = text;
+    element.querySelector("[data-part=show]").addEventListener("click", () => this.handlers.onShell(event.shell_id));
+    this.append(element);
+    this.announce(text);
+  }
+
   retrying(event) {
     this.retry = { event, element: this.retry?.element ?? this.note("warning", "") };
     this.list.append(this.retry.element);
@@ -305,6 +317,23 @@ const CASES = {
     if (!card) return;
     card.ended(event);
     timeline.dirty.add(card);
+  },
+  "shell.opened": (timeline, event) => {
+    timeline.shells.set(event.shell_id, { number: timeline.shells.size + 1, writer: "" });
+    timeline.shellNote(event, `${event.user} opened Shell ${timeline.shells.size}.`);
+  },
+  "shell.writer": (timeline, event) => {
+    const shell = timeline.shells.get(event.shell_id);
+    if (!shell) return;
+    const isHandover = shell.writer && shell.writer !== event.user;
+    shell.writer = event.user;
+    if (isHandover) timeline.shellNote(event, `${event.user} took over the keyboard of Shell ${shell.number}.`);
+  },
+  "shell.ended": (timeline, event) => {
+    const shell = timeline.shells.get(event.shell_id);
+    const { text, level } = describeEnding(event.ending);
+    const how = event.reason ? `${text}. ${event.reason}` : `${text}.`;
+    timeline.shellNote(event, `Shell ${shell?.number ?? ""} ended: ${how}`, level === "danger" && event.ending.kind !== "exit" ? "warning" : "info");
   },
   "tool.result": (timeline, event) => {
     if (event.text) timeline.note("warning", event.text);
