@@ -1,9 +1,10 @@
 """What an installation has in the engine, and what runs in it."""
 
 import json
+import subprocess
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -20,11 +21,11 @@ print(json.dumps({str(path): path.read_text() for path in files}))
 
 
 def labelled(engine: Engine, name: str) -> dict[str, str]:
-    """Session by container, for each container of the installation."""
+    """Session by container's name, for each container of the installation."""
     rows = engine.docker(
         "ps", "-a", "--no-trunc",
         "--filter", f"label=berth.installation={name}",
-        "--format", f'{{{{.ID}}}} {{{{.Label "{SESSION_LABEL}"}}}}',
+        "--format", f'{{{{.Names}}}} {{{{.Label "{SESSION_LABEL}"}}}}',
     )  # fmt: skip
     pairs = (line.partition(" ") for line in rows.splitlines())
     return {container: session for container, _, session in pairs}
@@ -43,12 +44,20 @@ def remove_all(engine: Engine, name: str) -> None:
         engine.docker("volume", "rm", *found)
 
 
+def engine_id(engine: Engine, name: str) -> str:
+    """By which the kernel's groups are called; empty when it is gone."""
+    try:
+        return engine.docker("inspect", "--format", "{{.Id}}", name).strip()
+    except subprocess.CalledProcessError:
+        return ""
+
+
 def marks(
-    engine: Engine, session_ids: Iterable[uuid.UUID]
+    engine: Engine, volume_of: Mapping[uuid.UUID, str]
 ) -> dict[uuid.UUID, dict[str, Counter[str]]]:
     """How often each command wrote its name, by session and file: read past the product."""
-    ids = list(session_ids)
-    mounts = [f"--volume=berth-ws-{one}:/seen/{one}:ro" for one in ids]
+    ids = list(volume_of)
+    mounts = [f"--volume={volume_of[one]}:/seen/{one}:ro" for one in ids]
     text = engine.docker(
         "run",
         "--rm",

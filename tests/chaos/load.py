@@ -40,7 +40,7 @@ class Load:
     def __init__(self, client: BerthClient, database: Database, rng: random.Random) -> None:
         self.subjects: list[Subject] = []
         self.is_ending = False
-        self._client = client
+        self.client = client
         self._database = database
         self._rng = rng
         self._tasks: list[asyncio.Task[None]] = []
@@ -50,9 +50,9 @@ class Load:
             label = f"{name}s{number}"
             plan = self._plan(label, 1)
             session_id = await asyncio.to_thread(
-                self._client.create_session, plan.message, **LIMITS
+                self.client.create_session, plan.message, **LIMITS
             )
-            viewer = Viewer(self._client, session_id)
+            viewer = Viewer(self.client, session_id)
             subject = Subject(session_id, label, viewer, [plan])
             self.subjects.append(subject)
             self._tasks.append(asyncio.create_task(viewer.run()))
@@ -77,7 +77,7 @@ class Load:
 
     def _once(self, subject: Subject, text: str) -> None:
         if not self._database.has_turn(subject.session_id, text):
-            self._client.submit(subject.session_id, text)
+            self.client.submit(subject.session_id, text)
 
     async def insist(self, act: Callable[[], T]) -> T:
         """Again and again while there is no server."""
@@ -114,7 +114,7 @@ class Load:
         """Delete every session, as its owner does."""
         await self.stop_viewers()
         for one in self.subjects:
-            await self.insist(functools.partial(self._client.delete, one.session_id))
+            await self.insist(functools.partial(self.client.delete, one.session_id))
 
     async def stop_viewers(self) -> None:
         for task in self._tasks:

@@ -75,7 +75,7 @@ class History:
 
 
 class Database:
-    """Read only. Every method opens the file anew, as processes that write it come and go."""
+    """Every method opens the file anew, as processes that write it come and go."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -111,6 +111,26 @@ class Database:
             "SELECT container_id FROM agent_sessions_session WHERE id = ?", session_id.hex
         )
         return str(rows[0][0]) if rows else ""
+
+    def volume(self, session_id: uuid.UUID) -> str:
+        rows = self._rows(
+            "SELECT workspace_volume FROM agent_sessions_session WHERE id = ?", session_id.hex
+        )
+        return str(rows[0][0]) if rows else ""
+
+    def pool(self) -> tuple[set[str], set[str]]:
+        """Names of the containers that wait for a session, and of their volumes."""
+        rows = self._rows("SELECT name, workspace_volume FROM agent_sessions_pooledcontainer")
+        return {row[0] for row in rows}, {row[1] for row in rows}
+
+    def let_rest(self, session_id: uuid.UUID) -> None:
+        """As if nobody had used it for an hour: the one thing that is written here."""
+        with closing(sqlite3.connect(self._path, timeout=BUSY_S)) as connection, connection:
+            connection.execute(
+                "UPDATE agent_sessions_session SET last_active_at = "
+                "datetime('now', '-1 hour') WHERE id = ?",
+                (session_id.hex,),
+            )
 
     def sessions(self) -> list[uuid.UUID]:
         return [uuid.UUID(row[0]) for row in self._rows("SELECT id FROM agent_sessions_session")]

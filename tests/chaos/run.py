@@ -139,9 +139,10 @@ class Run:
             tally.violations.append(f"not all turns ended within {SETTLE_TIMEOUT_S:.0f} s")
         if error := load.failure():
             raise error
-        marks = await asyncio.to_thread(
-            containers.marks, self._engine, [one.session_id for one in load.subjects]
-        )
+        volume_of = {
+            one.session_id: self._database.volume(one.session_id) for one in load.subjects
+        }
+        marks = await asyncio.to_thread(containers.marks, self._engine, volume_of)
         for subject in load.subjects:
             history = await asyncio.to_thread(self._database.history, subject.session_id)
             check_subject(subject, history, marks[subject.session_id], tally)
@@ -156,7 +157,8 @@ class Run:
         """Processes in the containers beyond the guest and one channel of each of ours."""
         found = []
         for subject in scene.load.subjects:
-            container_id = self._database.container_id(subject.session_id)
+            name = self._database.container_id(subject.session_id)
+            container_id = containers.engine_id(self._engine, name) if name else ""
             if not container_id:
                 continue
             verbs = Counter(
@@ -178,9 +180,11 @@ class Run:
     def _remains(self) -> list[str]:
         """Of sessions that were all deleted."""
         found = [f"session {one} is still there" for one in self._database.sessions()]
+        pooled, pooled_volumes = self._database.pool()
         owned = containers.labelled(self._engine, self.installation.name)
-        found += [f"container {one[:12]} of {session}" for one, session in owned.items()]
         found += [
-            f"volume {one}" for one in containers.volumes(self._engine, self.installation.name)
+            f"container {one} of {session}" for one, session in owned.items() if one not in pooled
         ]
+        volumes = containers.volumes(self._engine, self.installation.name)
+        found += [f"volume {one}" for one in volumes if one not in pooled_volumes]
         return found

@@ -245,6 +245,23 @@ async def test_output_past_the_cap_loses_its_middle_and_says_so(
     assert shown.endswith("999999\n1000000\n")
 
 
+async def test_all_output_of_a_call_past_the_cap_is_in_its_file(
+    supervisor: Supervisor, alice: User
+) -> None:
+    """The model is told the path and can read it; so can whoever opens a shell."""
+    limits = Limits(max_output_bytes=256 * 1024)
+    session = await start(alice, "```bash\nseq 1000000\n```", limits)
+    await Log(session).wait_for(is_end)
+    (ended,) = await Log(session).of(CallEnded)
+    read = f"sha256sum < {ended.log_path}; seq 1000000 | sha256sum"
+    await services.turn_submit(session=session, text=f"```bash\n{read}\n```")
+    await Log(session).wait_for(is_end_of(2))
+    last = (await Log(session).of(CallEnded))[-1].call_id
+    sums = b"".join(o.content for o in await Log(session).of(Output) if o.call_id == last)
+    first, second = sums.splitlines()
+    assert first == second
+
+
 async def test_more_turns_than_may_run_wait_their_turn(
     supervisor: Supervisor, alice: User
 ) -> None:

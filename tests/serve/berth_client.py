@@ -126,6 +126,11 @@ class BerthClient:
     def delete(self, session_id: uuid.UUID) -> None:
         self.post_form(f"{self.url}/sessions/{session_id}/delete/", {})
 
+    def download(self, session_id: uuid.UUID, name: str) -> bytes:
+        """A file of the workspace's top, which starts a suspended container."""
+        query = urllib.parse.quote(name)
+        return b"".join(self.stream(f"/sessions/{session_id}/files/raw/?path={query}"))
+
     def stream(self, path: str) -> Iterator[bytes]:
         """The body of a GET, as it comes."""
         parts = urllib.parse.urlsplit(self.url)

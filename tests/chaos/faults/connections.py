@@ -40,7 +40,8 @@ async def kill_channel(scene: Scene) -> str:
     if not container_id:
         return ""
     killed = 0
-    for process in await in_thread(containers.channels_in, container_id):
+    engine_id = await in_thread(containers.engine_id, scene.engine, container_id)
+    for process in await in_thread(containers.channels_in, engine_id) if engine_id else ():
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
             killed += 1

@@ -2,7 +2,14 @@
 
 import random
 
-from tests.chaos.faults import connections, engines, frozen, lost_containers, processes
+from tests.chaos.faults import (
+    connections,
+    engines,
+    frozen,
+    lifecycle,
+    lost_containers,
+    processes,
+)
 from tests.chaos.faults.base import Fault, Scene
 
 FAULTS: tuple[Fault, ...] = (
@@ -11,6 +18,7 @@ FAULTS: tuple[Fault, ...] = (
     *engines.FAULTS,
     *connections.FAULTS,
     *lost_containers.FAULTS,
+    *lifecycle.FAULTS,
 )
 
 
