@@ -124,8 +124,8 @@ class Sandboxes:
         """Raises: _TakenError when another process is at it."""
         if self.is_being_made(row):
             raise _TakenError
-        if row.container_id and row.container_state == State.PENDING:
-            await self.backend.remove(row.container_id)  # what a dead process left half made
+        if row.container_id and row.container_state in (State.PENDING, State.FAILED):
+            await self.backend.remove(row.container_id)  # half made, so nothing ran in it yet
         elif row.container_id:
             try:
                 return await self._open_patiently(row)
@@ -229,7 +229,11 @@ class Sandboxes:
             if channel is None:
                 channel = await self._open_channel(await self.backend.open(row.container_id))
             await channel.set_limits(disk_bytes=limits.disk_bytes)
-        except ContainerLostError as error:
+        except SandboxError as error:
+            if claimed.channel is not None:
+                await claimed.channel.close()
+            if isinstance(error, EngineUnavailableError):
+                raise
             logger.warning("session %s: its pooled container: %s", row.id, error.message)
             await self.backend.remove(row.container_id)
             return await self._create(row)

@@ -109,12 +109,13 @@ def test_a_second_browser_watches_and_takes_over(
     session: SessionPage,
     new_context: Callable[..., BrowserContext],
 ) -> None:
-    shell = ShellPane(page).open()
-    shell.run("echo for-both")
     context = new_context(viewport={"width": 900, "height": 700})
     sign_in(context, BerthClient(server.url, new_link(server, "second", is_staff=True)))
     other_page = context.new_page()
     other_page.goto(page.url)
+    expect(other_page.locator("#session")).to_have_attribute("data-caught-up", "true")
+    shell = ShellPane(page).open()
+    shell.run("echo for-both")
     other = ShellPane(other_page).show()
     other.wait_for_state("watching")
     other.wait_for("\nfor-both")

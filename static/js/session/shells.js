@@ -86,7 +86,9 @@ export class ShellsPanel {
       } else continue;
       isChanged = true;
     }
-    if (isChanged && this.isReady) this.render();
+    if (!isChanged || !this.isReady) return;
+    if (this.isVisible && !this.chosen && !this.isOpening) this.#showChosen();
+    this.render();
   }
 
   async open() {
@@ -127,6 +129,8 @@ export class ShellsPanel {
   }
 
   #showChosen() {
+    // Whoever comes to look, looks at something: the latest of those there are.
+    if (!this.known.has(this.chosen)) this.chosen = this.#listed.at(-1)?.shell_id ?? "";
     const shell = this.known.get(this.chosen);
     if (shell && !this.tabs.has(shell.shell_id)) {
       const tab = new ShellTab(this.screens, shell, {
