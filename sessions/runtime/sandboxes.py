@@ -1,11 +1,9 @@
 """The sandboxes this process talks to: one live channel per session, opened when asked for.
 
-A session's row names its container before the engine is asked for it, together with the process
-that asks. Whatever a crash leaves is therefore either named by a row or nobody's.
+Each step is noted in the session's row before it is taken (container_rows.py).
 """
 
 import asyncio
-import datetime as dt
 import logging
 import uuid
 from collections.abc import AsyncIterator
@@ -18,17 +16,16 @@ from sessions.errors import (
     ContainerLostError,
     EngineUnavailableError,
     ImageNotFoundError,
-    NotFoundError,
     ProtocolError,
     SandboxError,
     SandboxUnavailableError,
 )
-from sessions.events import bus, log
-from sessions.events.types import ContainerState
+from sessions.events import bus
 from sessions.models import ContainerState as State
-from sessions.models import Session, Turn, TurnStatus
+from sessions.models import Session
+from sessions.runtime import container_rows as rows
 from sessions.runtime.archives import Archives
-from sessions.runtime.leases import is_holder_dead, lease_name
+from sessions.runtime.leases import lease_name
 from sessions.runtime.pool import Claimed, OpenChannel, Pool, PoolConfig
 from sessions.runtime.shell_probe import find_shell
 from sessions.sandbox import names
@@ -42,18 +39,12 @@ OPEN_WAIT_S = 1.0
 OTHERS_POLL_S = 0.2
 OTHERS_WAIT_S = 60.0
 """How long a caller waits for a container that another process is making."""
-ABANDONED_S = 3600.0
-"""A process of another host that has not finished a container in this time is taken for dead."""
 
 
 def _seen(opening: asyncio.Task[Sandbox]) -> None:
     """Its error is raised to whoever waits; when all were cancelled it is nobody's."""
     if not opening.cancelled():
         opening.exception()
-
-
-class _TakenError(Exception):
-    """Another process changed the session's container meanwhile."""
 
 
 class Sandboxes:
@@ -109,21 +100,15 @@ class Sandboxes:
             deadline = asyncio.get_running_loop().time() + OTHERS_WAIT_S
             while asyncio.get_running_loop().time() < deadline:
                 try:
-                    return await self._find_or_make(await self._row(session.id))
-                except _TakenError:
+                    return await self._find_or_make(await rows.row_of(session.id))
+                except rows.TakenError:
                     await asyncio.sleep(OTHERS_POLL_S)
             raise SandboxUnavailableError("The container is being made elsewhere. Try again.")
 
-    async def _row(self, session_id: uuid.UUID) -> Session:
-        row = await Session.objects.filter(id=session_id, deletion_requested_at=None).afirst()
-        if row is None:
-            raise NotFoundError("There is no such session.")
-        return row
-
     async def _find_or_make(self, row: Session) -> Sandbox:
-        """Raises: _TakenError when another process is at it."""
-        if self.is_being_made(row):
-            raise _TakenError
+        """Raises: rows.TakenError when another process is at it."""
+        if rows.is_being_made(row, lease=self.lease):
+            raise rows.TakenError
         if row.container_id and row.container_state in (State.PENDING, State.FAILED):
             await self.backend.remove(row.container_id)  # half made, so nothing ran in it yet
         elif row.container_id:
@@ -131,7 +116,7 @@ class Sandboxes:
                 return await self._open_patiently(row)
             except ContainerLostError as error:
                 logger.warning("session %s: %s", row.id, error.message)
-                await self._set_state(row, State.DISCONNECTED, error.message)
+                await rows.set_state(row, State.DISCONNECTED, error.message)
                 await self.backend.remove(row.container_id)
         if row.archived_at is not None:
             return await self._restore(row)
@@ -140,15 +125,6 @@ class Sandboxes:
             if claimed is not None:
                 return await self._take(row, claimed)
         return await self._create(row)
-
-    def is_being_made(self, row: Session) -> bool:
-        """Whether a living process other than this one makes, restores or archives it."""
-        if row.container_state != State.PENDING or row.container_holder in ("", self.lease):
-            return False
-        if is_holder_dead(row.container_holder) or row.container_started_at is None:
-            return False
-        age = timezone.now() - row.container_started_at
-        return age < dt.timedelta(seconds=ABANDONED_S)
 
     async def reconnect(self, session: Session, container_id: str) -> Sandbox:
         """That very container again. Raises: ContainerLostError when it is gone."""
@@ -216,7 +192,7 @@ class Sandboxes:
         self._channels[row.id] = channel
         self._container_ids[row.id] = row.container_id
         if row.container_state != State.CONNECTED:
-            await self._set_state(row, State.CONNECTED)
+            await rows.set_state(row, State.CONNECTED)
 
     async def _take(self, row: Session, claimed: Claimed) -> Sandbox:
         """Make a pooled container the session's own."""
@@ -244,8 +220,9 @@ class Sandboxes:
         return channel
 
     async def _create(self, row: Session) -> Sandbox:
-        """Raises: SandboxError, _TakenError."""
-        await self._begin(row, row.workspace_volume or names.workspace_volume_name(str(row.id)))
+        """Raises: SandboxError, rows.TakenError."""
+        volume = row.workspace_volume or names.workspace_volume_name(str(row.id))
+        await rows.begin(row, volume=volume, lease=self.lease)
         self.pool.start_begins()
         try:
             await self.backend.create(self._spec(row))
@@ -266,30 +243,8 @@ class Sandboxes:
             name=row.container_id,
         )
 
-    async def _begin(self, row: Session, volume: str) -> None:
-        """Note which container and volume come next, before there is anything. Raises:
-        _TakenError when somebody else did."""
-        name, now = names.container_name(str(row.id)), timezone.now()
-        free = Session.objects.filter(
-            id=row.id,
-            container_id=row.container_id,
-            workspace_volume=row.workspace_volume,
-            deletion_requested_at=None,
-        )
-        if not await free.aupdate(
-            container_id=name,
-            workspace_volume=volume,
-            container_state=State.PENDING,
-            container_holder=self.lease,
-            container_started_at=now,
-            last_active_at=now,
-        ):
-            raise _TakenError
-        row.container_id, row.workspace_volume = name, volume
-        await self._set_state(row, State.PENDING)
-
     async def _failed(self, row: Session, error: SandboxError) -> None:
-        await self._set_state(row, State.FAILED, error.message)
+        await rows.set_state(row, State.FAILED, error.message)
         if isinstance(error, ImageNotFoundError):
             await Session.objects.filter(id=row.id, container_id=row.container_id).aupdate(
                 container_id=""
@@ -298,10 +253,11 @@ class Sandboxes:
     async def _restore(self, row: Session) -> Sandbox:
         """Put the archive's files into a volume of their own; the archive goes when all are there.
 
-        Raises: SandboxError, _TakenError.
+        Raises: SandboxError, rows.TakenError.
         """
         left_behind = row.workspace_volume
-        await self._begin(row, names.workspace_volume_name(str(row.id)))
+        volume = names.workspace_volume_name(str(row.id))
+        await rows.begin(row, volume=volume, lease=self.lease)
         if left_behind:
             await self.backend.remove_volume(left_behind)  # of a restoring that was cut
         try:
@@ -315,27 +271,12 @@ class Sandboxes:
         except SandboxError as error:
             await self.backend.remove(row.container_id)
             await self.backend.remove_volume(row.workspace_volume)
-            await self._forget_container(row, State.EXPIRED, error.message, workspace_volume="")
+            await rows.forget(row, State.EXPIRED, error.message, workspace_volume="")
             raise
         await Session.objects.filter(id=row.id).aupdate(archived_at=None, archive_bytes=0)
         await self._register(row, channel)
         await self.archives.forget(row.id)
         return channel
-
-    async def _set_state(self, row: Session, state: State, reason: str = "") -> None:
-        row.container_state = state
-        await Session.objects.filter(id=row.id).aupdate(container_state=state)
-        await log.append(row.id, [ContainerState(state=state, reason=reason)])
-        await bus.notify(bus.session_topic(row.id))
-
-    async def _forget_container(
-        self, row: Session, state: State, reason: str, **fields: object
-    ) -> None:
-        await Session.objects.filter(id=row.id, container_id=row.container_id).aupdate(
-            container_id="", container_started_at=None, container_holder="", **fields
-        )
-        self._shells.pop(row.container_id, None)
-        await self._set_state(row, state, reason)
 
     async def discard(
         self, session: Session, state: State, reason: str, *, even_if_busy: bool = True
@@ -343,17 +284,13 @@ class Sandboxes:
         """Remove the container; the workspace stays. Raises: EngineUnavailableError."""
         async with self._locked(session.id):
             row = await Session.objects.aget(id=session.id)
-            if not even_if_busy and await self._is_busy(row, session):
+            if not even_if_busy and await rows.is_busy(row, seen=session):
                 return
             await self._close(session.id)
             if row.container_id:
                 await self.backend.remove(row.container_id)
-            await self._forget_container(row, state, reason)
-
-    async def _is_busy(self, row: Session, seen: Session) -> bool:
-        """Whether something began since the row was `seen`."""
-        running = Turn.objects.filter(session=row, status=TurnStatus.RUNNING)
-        return row.last_active_at != seen.last_active_at or await running.aexists()
+                self._shells.pop(row.container_id, None)
+            await rows.forget(row, state, reason)
 
     async def archive(self, session: Session) -> None:
         """Turn a suspended session's workspace into an archive and remove its volume.
@@ -362,22 +299,26 @@ class Sandboxes:
         from then on the archive is. Raises: SandboxError, ConflictError when it is in use.
         """
         async with self._locked(session.id):
-            row = await self._row(session.id)
-            if row.container_id or not row.workspace_volume or await self._is_busy(row, session):
+            row = await rows.row_of(session.id)
+            if (
+                row.container_id
+                or not row.workspace_volume
+                or await rows.is_busy(row, seen=session)
+            ):
                 raise ConflictError("The session is in use.")
             volume = row.workspace_volume
             try:
-                await self._begin(row, volume)
-            except _TakenError:
+                await rows.begin(row, volume=volume, lease=self.lease)
+            except rows.TakenError:
                 raise ConflictError("The session is in use.") from None
             try:
                 size = await self._write_archive(row)
             except SandboxError as error:
                 await self.backend.remove(row.container_id)
-                await self._forget_container(row, State.SUSPENDED, error.message)
+                await rows.forget(row, State.SUSPENDED, error.message)
                 raise
             reason = "Unused for long, so its files were archived. A message restores them."
-            await self._forget_container(
+            await rows.forget(
                 row,
                 State.EXPIRED,
                 reason,
@@ -400,7 +341,7 @@ class Sandboxes:
     def is_in_hand(self, row: Session) -> bool:
         """Whether somebody is at work on its container, here or in another living process."""
         lock = self._locks.get(row.id)
-        return self.is_being_made(row) or (lock is not None and lock.locked())
+        return rows.is_being_made(row, lease=self.lease) or (lock is not None and lock.locked())
 
     async def put_right(self, seen: Session) -> None:
         """End what a crash interrupted: the container goes, the files stay where they are whole.
@@ -408,7 +349,7 @@ class Sandboxes:
         Raises: SandboxError, NotFoundError.
         """
         async with self._locked(seen.id):
-            row = await self._row(seen.id)
+            row = await rows.row_of(seen.id)
             if (
                 row.container_id != seen.container_id
                 or row.container_state != seen.container_state
@@ -418,12 +359,12 @@ class Sandboxes:
             await self.backend.remove(row.container_id)
             if row.archived_at is None:
                 reason = "The container is gone; files are kept."
-                await self._forget_container(row, State.SUSPENDED, reason)
+                await rows.forget(row, State.SUSPENDED, reason)
                 return
             if row.workspace_volume:
                 await self.backend.remove_volume(row.workspace_volume)
             reason = "Restoring its files was interrupted; the archive is still there."
-            await self._forget_container(row, State.EXPIRED, reason, workspace_volume="")
+            await rows.forget(row, State.EXPIRED, reason, workspace_volume="")
 
     async def reclaim(self, session: Session) -> None:
         """Remove container and workspace of a session that is being deleted."""
