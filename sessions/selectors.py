@@ -123,6 +123,7 @@ def session_json(session: Session) -> dict[str, Any]:
         "model": session.model,
         "image": session.image,
         "container_state": session.container_state,
+        "container": session.container_id,
         "limits": session.limits,
         "expires_after_s": session.expires_after_s,
         "suspends_at": _millis(session.suspends_at),

@@ -1,5 +1,7 @@
 """The tree shows what happens in the container as it happens, without being asked to look."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -12,8 +14,9 @@ SOON_MS = 8000
 
 
 def container_of(session: SessionPage) -> str:
-    session_id = session.root.get_attribute("data-session-id")
-    return docker("ps", "-q", "--filter", f"label=berth.session={session_id}").strip()
+    name = session.page.locator("[data-header=container-name]")
+    expect(name).to_have_text(re.compile("^berth-"))
+    return name.text_content() or ""
 
 
 def in_container(session: SessionPage, command: str) -> None:

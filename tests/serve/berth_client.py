@@ -80,6 +80,10 @@ class BerthClient:
 
     def post_form(self, url: str, fields: Mapping[str, str]) -> str:
         """POST as a form; returns where it leads to, empty for an answer that stays."""
+        return self._post(url, fields)[0]
+
+    def _post(self, url: str, fields: Mapping[str, str]) -> tuple[str, bytes]:
+        """Where it leads to, and the body of an answer that stays."""
         request = urllib.request.Request(
             url, data=urllib.parse.urlencode(fields).encode(), method="POST"
         )
@@ -88,13 +92,12 @@ class BerthClient:
             request.add_header("X-CSRFToken", self.csrf)
         try:
             with self._opener.open(request, timeout=60) as answer:
-                answer.read()
-                return ""
+                return "", answer.read()
         except urllib.error.HTTPError as error:
             if error.code not in {302, 303}:
                 raise AssertionError(f"{url}: {error.code} {error.read(2000)!r}") from error
             with error:
-                return str(error.headers["Location"])
+                return str(error.headers["Location"]), b""
 
     def create_session(self, task: str, **fields: str) -> uuid.UUID:
         """A session on the scripted provider; returns its id."""
@@ -116,6 +119,11 @@ class BerthClient:
         found = re.search(r"/sessions/([0-9a-f-]{36})/", page)
         assert found is not None, f"no session was made: {page}"
         return uuid.UUID(found[1])
+
+    def container(self, session_id: uuid.UUID) -> str:
+        """Name of the session's container in the engine."""
+        _, body = self._post(f"{self.url}/sessions/{session_id}/keep/", {})
+        return str(json.loads(body)["session"]["container"])
 
     def submit(self, session_id: uuid.UUID, text: str) -> None:
         self.post_form(f"{self.url}/sessions/{session_id}/turns/", {"text": text})

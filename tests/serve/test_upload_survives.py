@@ -101,8 +101,8 @@ def digest_of(size: int) -> str:
     return digest.hexdigest()
 
 
-def upload_with_a_kill(server: ServerProcess, size: int) -> tuple[str, uuid.UUID, float]:
-    """Sends `size` bytes, the server killed half-way: digest, session, growth of the server."""
+def upload_with_a_kill(server: ServerProcess, size: int) -> tuple[str, str, float]:
+    """Sends `size` bytes, the server killed half-way: digest, container, growth of the server."""
     program = Program(BerthClient(server.url, server.link), uuid.UUID(int=0))
     session = program.client.create_session("```bash\necho ready\n```")
     program = Program(program.client, session)
@@ -123,12 +123,11 @@ def upload_with_a_kill(server: ServerProcess, size: int) -> tuple[str, uuid.UUID
         offset = program.send(upload, offset, piece_at(offset, size))
         peak = max(peak, server.memory_mb())
     program.ask("POST", f"{upload}/finish/")
-    return digest, session, max(peak, server.memory_mb()) - before
+    return digest, program.client.container(session), max(peak, server.memory_mb()) - before
 
 
 def test_an_upload_outlives_its_server(server: ServerProcess) -> None:
-    digest, session, growth_mb = upload_with_a_kill(server, SIZE)
-    container = docker("ps", "-q", "--filter", f"label=berth.session={session}").strip()
+    digest, container, growth_mb = upload_with_a_kill(server, SIZE)
     seen = docker("exec", container, "sha256sum", "/workspace/big.bin").split()[0]
     assert seen == digest
     assert growth_mb < MAX_GROWTH_MB

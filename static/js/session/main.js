@@ -142,6 +142,7 @@ function onControl(frame) {
 
 function onSession(session) {
   header.setTitle(session.title);
+  header.setContainer(session.container);
   rest.setSession(session);
   state.containerState = session.container_state;
   if (isCaughtUp) renderState();

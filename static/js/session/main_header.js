@@ -83,6 +83,11 @@ export class SessionHeader {
     }
   }
 
+  /** @param {string} name of the container in the engine, empty when there is none */
+  setContainer(name) {
+    this.part("container-name").textContent = name || "–";
+  }
+
   setTitle(title) {
     this.title = title;
     this.part("title").textContent = title;

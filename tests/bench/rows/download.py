@@ -22,7 +22,7 @@ async def session_with(bench: Bench, command: str) -> tuple[BerthClient, uuid.UU
     session = await asyncio.to_thread(client.create_session, f"```bash\n{command}\n```")
     async with client.socket(session) as socket:
         await watch(socket, turn_has_ended(1), timeout_s=120)
-    container = await docker_cli("ps", "-q", "--filter", f"label=berth.session={session}")
+    container = await asyncio.to_thread(client.container, session)
     return client, session, container
 
 

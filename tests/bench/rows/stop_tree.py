@@ -89,7 +89,7 @@ async def measure(bench: Bench) -> Measurement:
     session = await asyncio.to_thread(client.create_session, "```bash\ntrue\n```")
     async with client.socket(session) as socket:
         await watch(socket, turn_has_ended(1))
-    container = await docker_cli("ps", "-q", "--filter", f"label=berth.session={session}")
+    container = await asyncio.to_thread(client.container, session)
     init_pid = int(await docker_cli("inspect", "--format", "{{.State.Pid}}", container))
     ours: list[float] = []
     floor: list[float] = []

@@ -24,7 +24,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests.bench.bench import Bench
 from tests.bench.figures import Measurement, at_most_times_floor, percentile
 from tests.bench.rows.flood import ready_session
-from tests.bench.sandboxes import docker_cli
 from tests.serve.berth_client import BerthClient
 from tests.serve.server_process import ServerProcess
 
@@ -203,10 +202,6 @@ async def growth_without_reader(
     return peak - before
 
 
-async def container_of(session: uuid.UUID) -> str:
-    return (await docker_cli("ps", "-q", "--filter", f"label=berth.session={session}")).split()[0]
-
-
 async def measure(bench: Bench) -> Measurement:
     server, client = await bench.server(), await bench.client()
     session = await ready_session(client)
@@ -214,7 +209,7 @@ async def measure(bench: Bench) -> Measurement:
     ours: list[float] = []
     floor: list[float] = []
     shell_id = await asyncio.to_thread(open_shell, client, session)
-    with attached_terminal(await container_of(session)) as near:
+    with attached_terminal(await asyncio.to_thread(client.container, session)) as near:
         async with connection(client, session, shell_id) as socket:
             shell = ShellClient(socket)
             await shell.start()
