@@ -119,8 +119,10 @@ async def test_oom_tells_limit_and_peak(alice: User) -> None:
 async def test_disk_full_tells_its_size(alice: User) -> None:
     async with turns(alice, size="16m") as session:
         call = await session.run("head -c 50000000 /dev/zero > big")
-        assert call.ending == {"kind": "disk_full", "limit_bytes": 16 * MIB}
-        assert f"[ended: the disk is full (size {16 * MIB:,} bytes)]" in call.told
+        size = 16 * MIB
+        assert call.ending == {"kind": "disk_full", "limit_bytes": size, "used_bytes": size}
+        told = f"[ended: the disk is full (limit {size:,} bytes, used {size:,} bytes)]"
+        assert told in call.told
         await check_goes_on(session)
         assert (await session.run("rm big; echo x > small; exit 1")).ending["kind"] == "exit"
 

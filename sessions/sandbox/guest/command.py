@@ -146,6 +146,7 @@ class Command:
         self._request = request
         self.tag = guest.tags.take()
         self._cause = ""
+        self._is_killing = False
         self._status: int | None = None
         self._timer: Timer | None = None
         self._log: CallLog | None = None
@@ -247,8 +248,12 @@ class Command:
         if self._status is None:
             self._cause = self._cause or cause
         root = self.pid if self._status is None else 0
-        if not kill_tree(self.tag, root):
+        # Its end is told when nobody is left, not when the first one is gone.
+        self._is_killing = not kill_tree(self.tag, root)
+        if self._is_killing:
             self.loop.call_later(_KILL_AGAIN_S, lambda: self.kill(cause))
+        elif self._status is not None:
+            self._finish_if_done()
 
     def exited(self, status: int) -> None:
         """The main process was reaped."""
@@ -293,7 +298,11 @@ class Command:
     def _finish_if_done(self) -> bool:
         if self.ended is not None:
             return True
-        if self._status is None or not all(s.is_final for s in self.streams.values()):
+        if (
+            self._status is None
+            or self._is_killing
+            or not all(s.is_final for s in self.streams.values())
+        ):
             return False
         if self.stdin is not None:
             self.stdin.close()
