@@ -104,7 +104,8 @@ def verb_of(process: psutil.Process) -> str:
         argv = process.cmdline()
     except psutil.NoSuchProcess:
         return "gone"
-    if argv[-1:] in (["serve"], ["connect"]) and argv[-2].endswith("/guest/__main__.py"):
-        return argv[-1]
+    for program, verb in zip(argv, argv[1:], strict=False):
+        if program.endswith("/guest/__main__.py"):
+            return verb
     # What connects becomes this, to wait in less memory.
     return "connect" if argv[-2:] == ["/.berth/bin/sleep", "infinity"] else " ".join(argv[-4:])
