@@ -5,6 +5,7 @@ import subprocess
 import uuid
 from collections import Counter
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -104,7 +105,7 @@ def verb_of(process: psutil.Process) -> str:
         argv = process.cmdline()
     except psutil.NoSuchProcess:
         return "gone"
-    for program, verb in zip(argv, argv[1:], strict=False):
+    for program, verb in pairwise(argv):
         if program.endswith("/guest/__main__.py"):
             return verb
     # What connects becomes this, to wait in less memory.
