@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import socket
+from collections.abc import AsyncIterator
 
 import pytest
 from django.contrib.auth.models import User
@@ -243,11 +244,18 @@ class Cut(ChildBackend):
         return stream
 
 
+@pytest.fixture
+async def cut_engine() -> AsyncIterator[Cut]:
+    engine = Cut()
+    yield engine
+    await engine.close()
+
+
 @pytest.mark.parametrize("is_first_turn", [True, False])
 async def test_a_channel_that_breaks_while_it_opens_does_not_fail_the_turn(
-    sandbox_runtime: Runtime, alice: User, *, is_first_turn: bool
+    sandbox_runtime: Runtime, cut_engine: Cut, alice: User, *, is_first_turn: bool
 ) -> None:
-    engine = Cut()
+    engine = cut_engine
     runtime = _another(sandbox_runtime)
     runtime.sandboxes = Sandboxes(
         engine, open_channel, archives=sandbox_runtime.sandboxes.archives
@@ -267,7 +275,6 @@ async def test_a_channel_that_breaks_while_it_opens_does_not_fail_the_turn(
     assert [(end.reason, end.message) for end in ends] == [("completed", "")] * 2
     assert await output_of(session) == b"one\n"
     assert len(await engine.containers()) == 1
-    await engine.close()
 
 
 async def test_a_turn_that_its_runner_ended_meanwhile_is_not_ended_again(
