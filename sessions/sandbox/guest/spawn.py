@@ -179,9 +179,15 @@ def fork(
 
     `fds` become 0, 1 and 2. `prepare` runs there before the process becomes the workspace's user.
     What `child` returns is its exit status. Without a `user` it stays what the guest is.
+
+    Raises: OSError when no process can be had; nothing is changed then.
     """
     mask = _signal.pthread_sigmask(_signal.SIG_BLOCK, _HANDLED)
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
+        raise
     if pid:
         _signal.pthread_sigmask(_signal.SIG_SETMASK, mask)
         return pid
