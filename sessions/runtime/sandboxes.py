@@ -226,7 +226,7 @@ class Sandboxes:
         self.pool.start_begins()
         try:
             await self.backend.create(self._spec(row))
-            channel = await self._open(row)
+            channel = await self._open_patiently(row)
         except SandboxError as error:
             await self._failed(row, error)
             raise
