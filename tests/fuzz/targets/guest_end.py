@@ -93,7 +93,7 @@ class Processes:
         return pid, report
 
     def fork(self, _user: object, _tag: range, fds: tuple[int, int, int],
-             _child: Callable[[], int]) -> int:  # fmt: skip
+             _child: Callable[[], int], _prepare: object = None) -> int:  # fmt: skip
         os.write(fds[1], b'[["a","file",5,1.5,420,null]]\n')
         if not os.isatty(fds[2]):
             os.write(fds[2], b'{"count":1}')
@@ -134,7 +134,7 @@ class World:
         folder = tempfile.mkdtemp(prefix="berth-fuzz-")
         self.guest = Guest(
             {"workspace": folder, "uid": "0", "gid": "0", "run-dir": folder,
-             "socket": folder + "/guest.sock"}
+             "socket": folder + "/guest.sock", "scratch": folder, "disk-limit": ""}
         )  # fmt: skip
         self.errors: list[BaseException] = []
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable
+from functools import cache
 
 from typing_extensions import override
 
@@ -74,14 +75,17 @@ class _Complaints(logging.Handler):
         raise AssertionError(record.getMessage())
 
 
-logging.getLogger("sessions").addHandler(_Complaints(logging.ERROR))
-logging.getLogger("sessions.sandbox.connection").setLevel(logging.ERROR)
-_runner = asyncio.Runner()
+@cache
+def _runner() -> asyncio.Runner:
+    """Made by the first run: who only reads the seeds goes on logging as before."""
+    logging.getLogger("sessions").addHandler(_Complaints(logging.ERROR))
+    logging.getLogger("sessions.sandbox.connection").setLevel(logging.ERROR)
+    return asyncio.Runner()
 
 
 def run(data: bytes) -> None:
     """Raises: AssertionError, or whatever else came out and should not."""
-    _runner.run(_run(data))
+    _runner().run(_run(data))
 
 
 async def _run(data: bytes) -> None:
