@@ -280,7 +280,8 @@ async def test_writers_size_is_everybodys(
 
 async def test_control_c(alice: User, open_page: OpenPage) -> None:
     page = await open_page(alice)
-    await page.type(b"echo read''y; sleep 60\n")
+    # The job itself says so: before it has the terminal, bash alone would hear the key.
+    await page.type(b"sh -c 'echo rea\"\"dy; exec sleep 60'\n")
     await page.read_until(b"ready\r\n")
     await page.type(b"\x03")
     await echoed(page, "free")
