@@ -67,7 +67,7 @@ def test_full_screen_program_and_a_new_size(page: Page, shell: ShellPane) -> Non
 
 def test_control_c_and_the_end(page: Page, shell: ShellPane) -> None:
     shell.run("sh -c 'echo up-$((1 + 1)); exec sleep 100'; echo not-yet")
-    shell.wait_for("\nup-2\n")  # the job has the terminal
+    shell.wait_for("\nup-2")  # the job has the terminal
     page.keyboard.press("Control+c")
     shell.wait_for("^C")
     shell.run("exit 4")
