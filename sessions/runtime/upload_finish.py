@@ -12,7 +12,8 @@ from sessions.errors import ChecksumError, NotFoundError, UploadOffsetError
 from sessions.models import FileUpload
 from sessions.sandbox.base import Entry, Sandbox
 from sessions.sandbox.limits import MIB
-from sessions.services.file_uploads import carried, held_part, part_path
+from sessions.services.carried import carried
+from sessions.services.file_uploads import held_part, part_path
 from sessions.workspace.paths import parse_path
 
 _PIECE_BYTES = 1 * MIB

@@ -32,7 +32,13 @@ from sessions.services.shells import (
     shell_set_writer,
     shell_size,
 )
-from sessions.services.uploads import MAX_UPLOAD_BYTES, NewUpload, upload_folder, upload_name
+from sessions.services.uploads import (
+    MAX_UPLOAD_BYTES,
+    NewUpload,
+    upload_check_size,
+    upload_folder,
+    upload_name,
+)
 from sessions.services.work import (
     MAX_QUEUED_TURNS,
     MAX_TEXT_BYTES,
@@ -80,6 +86,7 @@ __all__ = [
     "turn_set_status",
     "turn_stop",
     "turn_submit",
+    "upload_check_size",
     "upload_folder",
     "upload_name",
 ]

@@ -1,7 +1,7 @@
 """Files that come in pieces: kept on the host, resumed after anything, expired when abandoned.
 
 A piece is acknowledged when it is on the disk and the row says so. The part may hold more, from a
-piece that was cut off; the next one overwrites it. See docs/decisions/0012-uploads-in-pieces.md.
+piece that was cut off; the next one overwrites it. See docs/decisions/0012-files-at-speed.md.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import BinaryIO
 
 from django.conf import settings
 from django.utils import timezone
@@ -25,7 +25,6 @@ from django.utils import timezone
 from sessions.errors import (
     ConflictError,
     DiskFullError,
-    FileTooLargeError,
     InvalidInputError,
     NotFoundError,
     UploadBusyError,
@@ -33,9 +32,8 @@ from sessions.errors import (
 )
 from sessions.models import FileUpload, Session
 from sessions.sandbox.limits import MIB
-from sessions.services.uploads import upload_folder
-
-T = TypeVar("T")
+from sessions.services.carried import carried
+from sessions.services.uploads import upload_check_size, upload_folder
 
 LIFE = dt.timedelta(hours=24)
 """An upload that nothing was done with for so long is removed."""
@@ -44,24 +42,6 @@ MAX_OPEN = 20
 _PIECE_BYTES = 1 * MIB
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PARTS = "parts"
-
-_carrying: set[asyncio.Task[Any]] = set()
-"""The loop itself keeps no task alive."""
-
-
-async def carried(work: Coroutine[Any, Any, T]) -> T:
-    """Its result; it is carried to its end even when whoever waits for it goes away."""
-    task = asyncio.create_task(work)
-    _carrying.add(task)
-    task.add_done_callback(_carried)
-    return await asyncio.shield(task)
-
-
-def _carried(task: asyncio.Task[Any]) -> None:
-    """Its error is raised to whoever waits; when they went away it is nobody's."""
-    _carrying.discard(task)
-    if not task.cancelled():
-        task.exception()
 
 
 def part_path(upload: FileUpload) -> Path:
@@ -75,9 +55,7 @@ async def file_upload_create(
 
     Raises: InvalidInputError, FileTooLargeError, DiskFullError, ConflictError for too many.
     """
-    if size > settings.BERTH_MAX_UPLOAD_MB * MIB:
-        message = f"Files over {settings.BERTH_MAX_UPLOAD_MB} MiB are not taken."
-        raise FileTooLargeError(message, param="size")
+    upload_check_size(size, param="size")
     if sha256 and not _SHA256.fullmatch(sha256):
         raise InvalidInputError("`sha256` is 64 hexadecimal digits.", param="sha256")
     if await FileUpload.objects.filter(session=session, finished_at=None).acount() >= MAX_OPEN:

@@ -8,24 +8,22 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.db import transaction
 
-from sessions.errors import DiskFullError, InvalidInputError
+from sessions.errors import DiskFullError, FileTooLargeError, InvalidInputError
 from sessions.models import Turn
 from sessions.sandbox.limits import MIB
+from sessions.services.carried import carried
 
 T = TypeVar("T")
 
 MAX_UPLOAD_BYTES = 512 * MIB
 """Of all files that come with one message; larger ones go through the Files tab."""
-
-_storing: set[asyncio.Task[Any]] = set()
-"""Messages on their way into the database: the loop itself keeps no task alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +33,13 @@ class NewUpload:
     name: str
     chunks: Iterable[bytes]
     size: int
+
+
+def upload_check_size(size: int, *, param: str) -> None:
+    """Raises: FileTooLargeError for more than one file may have."""
+    if size > settings.BERTH_MAX_UPLOAD_MB * MIB:
+        message = f"Files over {settings.BERTH_MAX_UPLOAD_MB} MiB are not taken."
+        raise FileTooLargeError(message, param=param)
 
 
 def upload_name(name: str) -> str:
@@ -111,10 +116,7 @@ async def with_files(
             await asyncio.to_thread(_files_remove, [file.path for file in kept])
             raise
 
-    task = asyncio.create_task(store())
-    _storing.add(task)
-    task.add_done_callback(_storing.discard)
-    return await asyncio.shield(task)
+    return await carried(store())
 
 
 def upload_folder(session_id: uuid.UUID) -> Path:

@@ -19,14 +19,20 @@ from sessions.events.types import (
     TurnRemoved,
     TurnStopping,
 )
-from sessions.models import TURN_TRANSITIONS, Session, Turn, TurnStatus, Upload
+from sessions.models import (
+    DEFAULT_EXPIRES_AFTER_S,
+    TURN_TRANSITIONS,
+    Session,
+    Turn,
+    TurnStatus,
+    Upload,
+)
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import MIB, Limits
 from sessions.services.uploads import KeptFile, NewUpload, uploads_forget, with_files
 
 MAX_TEXT_BYTES = 1 * MIB
 MAX_QUEUED_TURNS = 50
-DEFAULT_EXPIRES_AFTER_S = 20 * 60
 
 
 def clean_text(text: str) -> str:

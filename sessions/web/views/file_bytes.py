@@ -4,10 +4,10 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
+from sessions import services
 from sessions.errors import (
     EntryExistsError,
     EntryNotFoundError,
@@ -107,19 +107,13 @@ async def upload_file(request: UserHttpRequest, session_id: uuid.UUID) -> HttpRe
     path = path_of(request)
     if not path:
         raise InvalidInputError("An upload needs a path.", param="path")
-    _check_size(int(request.META.get("CONTENT_LENGTH") or 0))
+    services.upload_check_size(int(request.META.get("CONTENT_LENGTH") or 0), param="path")
     overwrite = request.GET.get("overwrite") == "1"
     _, sandbox = await connect(request, session_id)
     if not overwrite:
         await check_absent(sandbox, path)
     entry = await sandbox.write_file(path, _body(request), overwrite=overwrite)
     return JsonResponse(entry_json(entry), status=201)
-
-
-def _check_size(size: int) -> None:
-    if size > settings.BERTH_MAX_UPLOAD_MB * 1024 * 1024:
-        message = f"Files over {settings.BERTH_MAX_UPLOAD_MB} MiB are not taken."
-        raise FileTooLargeError(message, param="path")
 
 
 async def check_absent(sandbox: Sandbox, path: str) -> None:
@@ -139,5 +133,5 @@ async def _body(request: HttpRequest) -> AsyncIterator[bytes]:
     size = 0
     while piece := await asyncio.to_thread(request.read, UPLOAD_CHUNK_BYTES):
         size += len(piece)
-        _check_size(size)
+        services.upload_check_size(size, param="path")
         yield piece

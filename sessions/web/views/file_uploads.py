@@ -3,21 +3,15 @@
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from sessions import services
-from sessions.errors import (
-    FileTooLargeError,
-    InvalidInputError,
-    UploadOffsetError,
-)
+from sessions.errors import InvalidInputError, UploadOffsetError
 from sessions.models import FileUpload
 from sessions.runtime.upload_finish import finish_upload
-from sessions.runtime.wiring import runtime
-from sessions.selectors import file_upload_get, file_upload_list, session_get
+from sessions.selectors import file_upload_get, file_upload_list
 from sessions.web.http import UserHttpRequest, error_response, signed_in
 from sessions.web.views.file_bytes import check_absent
 from sessions.web.views.files import connect, json_body, path_in
@@ -77,8 +71,7 @@ async def _append(request: UserHttpRequest, found: FileUpload) -> HttpResponseBa
     offset = request.headers.get("Upload-Offset", "")
     if not (offset.isascii() and offset.isdigit() and len(offset) <= _MAX_DIGITS):
         raise InvalidInputError("`Upload-Offset` says where the piece begins.", param="offset")
-    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.BERTH_MAX_UPLOAD_MB * 1024 * 1024:
-        raise FileTooLargeError("The piece is too large.")
+    services.upload_check_size(int(request.META.get("CONTENT_LENGTH") or 0), param="size")
     try:
         found.offset = await services.file_upload_append(
             upload=found, offset=int(offset), read=request.read
@@ -96,9 +89,7 @@ async def finish(
     """The file appears in the workspace. `{"overwrite": true}` changes what was said at first."""
     found = await file_upload_get(user=request.user, session_id=session_id, upload_id=upload_id)
     body = json_body(request) if request.META.get("CONTENT_LENGTH") not in {None, "", "0"} else {}
-    sandbox = await runtime().sandboxes.connect(
-        await session_get(user=request.user, session_id=session_id)
-    )
+    _, sandbox = await connect(request, session_id)
     try:
         entry = await finish_upload(sandbox, found, overwrite=_overwrite(body, found.overwrite))
     except UploadOffsetError as error:
