@@ -55,11 +55,11 @@ class Reaper:
                 now = asyncio.get_running_loop().time()
                 await self._try(self.reclaim_deleted)
                 await self._try(self.suspend_idle)
+                await self._try(self.archive_old)
                 if now - reconciled_at >= RECONCILE_S:
                     reconciled_at = now
                     await self._try(self.expire)
                     await self._try(self.reconcile)
-                    await self._try(self.archive_old)
                     await self._try(services.file_uploads_expire)
                 await waiter.wait(LOOK_S)
 
