@@ -9,6 +9,8 @@ from django.db import models
 from django.utils import timezone
 from typing_extensions import override
 
+DEFAULT_EXPIRES_AFTER_S = 20 * 60
+
 
 class SessionStatus(models.TextChoices):
     STARTING = "starting"
@@ -75,7 +77,7 @@ class Session(models.Model):
     workspace_volume = models.CharField(max_length=80, blank=True, default="")
     """Its volume in the engine, noted before it is made; empty before the first container and
     after the workspace was archived."""
-    expires_after_s = models.PositiveIntegerField(default=20 * 60)
+    expires_after_s = models.PositiveIntegerField(default=DEFAULT_EXPIRES_AFTER_S)
     """Seconds without activity after which the container is suspended; 0 for never."""
     last_active_at = models.DateTimeField(default=timezone.now)
     archived_at = models.DateTimeField(null=True, blank=True)

@@ -12,6 +12,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from sessions.errors import BerthError, ModelRefusedError
+from sessions.models import DEFAULT_EXPIRES_AFTER_S
 from sessions.providers.base import ModelStatus, Provider
 from sessions.providers.registry import ModelChoice
 from sessions.runtime.folder_watches import FolderWatches
@@ -51,7 +52,7 @@ class SandboxConfig:
     default_image: str
     limits_default: Limits
     limits_max: Limits
-    expires_after_s: int = 20 * 60
+    expires_after_s: int = DEFAULT_EXPIRES_AFTER_S
     """Of new sessions, unless they say otherwise; 0 for never."""
     retention: dt.timedelta | None = None
     """How long an unused workspace is kept before it becomes an archive; None for ever."""
