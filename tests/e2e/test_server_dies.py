@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.accounts import new_link
 from tests.e2e.conftest import remove_all_of, sign_in
@@ -31,15 +31,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         remove_all_of(installation)
 
 
-def test_page_says_so_and_comes_back_with_every_byte(
-    server: ServerProcess, new_context: Callable[..., BrowserContext]
-) -> None:
+@pytest.fixture
+def page(server: ServerProcess, new_context: Callable[..., BrowserContext]) -> Page:
+    """The administrator's, which may complain while there is no server."""
     context = new_context()
     guard = context.guard  # type: ignore[attr-defined]  # put there by new_context
     guard.allow("ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection|ERR_EMPTY")
     sign_in(context, BerthClient(server.url, new_link(server, "admin", is_staff=True)))
     page = context.new_page()
     page.goto(server.url)
+    return page
+
+
+def test_page_says_so_and_comes_back_with_every_byte(server: ServerProcess, page: Page) -> None:
     session = create_session(page, script(COUNTING))
     session.wait_for_terminal("tick 3")
 
@@ -60,16 +64,8 @@ def test_page_says_so_and_comes_back_with_every_byte(
 COMMANDS = 10
 
 
-def test_ten_running_commands_go_on_by_themselves(
-    server: ServerProcess, new_context: Callable[..., BrowserContext]
-) -> None:
+def test_ten_running_commands_go_on_by_themselves(server: ServerProcess, page: Page) -> None:
     """Started at the same time, and all in the middle of it; each leaves its mark once."""
-    context = new_context()
-    guard = context.guard  # type: ignore[attr-defined]  # put there by new_context
-    guard.allow("ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection|ERR_EMPTY")
-    sign_in(context, BerthClient(server.url, new_link(server, "admin", is_staff=True)))
-    page = context.new_page()
-    page.goto(server.url)
     blocks = "\n".join(
         f"```bash\necho {number} >> marks; for i in $(seq 30); do echo c{number} $i; sleep 0.4; "
         f"done; echo end-{number}\n```"
@@ -98,15 +94,7 @@ def test_ten_running_commands_go_on_by_themselves(
     session.wait_for_terminal(marks)
 
 
-def test_shell_goes_on_and_its_page_continues_by_itself(
-    server: ServerProcess, new_context: Callable[..., BrowserContext]
-) -> None:
-    context = new_context()
-    guard = context.guard  # type: ignore[attr-defined]  # put there by new_context
-    guard.allow("ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|WebSocket connection|ERR_EMPTY")
-    sign_in(context, BerthClient(server.url, new_link(server, "admin", is_staff=True)))
-    page = context.new_page()
-    page.goto(server.url)
+def test_shell_goes_on_and_its_page_continues_by_itself(server: ServerProcess, page: Page) -> None:
     create_session(page, script("true")).wait_until_done()
     shell = ShellPane(page).open()
     shell.run("x=kept; for i in $(seq 80); do echo tick $i; sleep 0.1; done; echo do''ne")
