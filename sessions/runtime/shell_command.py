@@ -18,9 +18,8 @@ def shell_request(shell_id: str, program: str, size: TerminalSize, offset: int) 
     """To start it, or to attach to it once it runs."""
     environment = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "SHELL": program}
     if program.endswith("bash"):
-        argv: tuple[str, ...] = (program, "-c", _BASH)
+        argv: tuple[str, ...] = (program, "-c", _BASH, program)
         environment["BERTH_BASH_SETTINGS"] = _BASH_SETTINGS
-        argv = (program, "-c", _BASH, program)
     else:
         argv = (program, "-i")
         environment["PS1"] = "$PWD $ "

@@ -47,7 +47,6 @@ class ShellRecord:
         self._budget = max_bytes
         self._on_stored = on_stored
         self._pending = PendingEvents()
-        self._pending_bytes = 0
         self._index: list[tuple[int, int]] = [(0, 0)]
         self._wake = asyncio.Event()
         self._hurry = asyncio.Event()
