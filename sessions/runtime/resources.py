@@ -4,10 +4,10 @@ import asyncio
 import time
 from dataclasses import dataclass
 
+from sessions.agent.tools.base import Recorder
 from sessions.errors import SandboxError
 from sessions.events.types import Resources
 from sessions.models import Session
-from sessions.runtime.recorder import SessionRecorder
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.base import Sandbox, Usage
 from sessions.sandbox.limits import Limits
@@ -32,13 +32,14 @@ class _Sample:
 
 
 class ResourceWatch:
-    """Of one turn. `run` works until it is cancelled; `finish` then records where it ended.
+    """Of one turn, or of the time between turns. `run` works until it is cancelled; `finish` then
+    records where it ended.
 
     A channel that is not open is not opened: who only looks makes no container.
     """
 
     def __init__(
-        self, *, session: Session, limits: Limits, sandboxes: Sandboxes, recorder: SessionRecorder
+        self, *, session: Session, limits: Limits, sandboxes: Sandboxes, recorder: Recorder
     ) -> None:
         self._session = session
         self._limits = limits
@@ -50,7 +51,7 @@ class ResourceWatch:
         self._recorded_at = 0.0
 
     async def run(self) -> None:
-        """Raises: as SessionRecorder.record."""
+        """Raises: as the recorder's `record`."""
         while True:
             figures = await self._look()
             if figures is not None and self._is_due() and is_noticeable(self._recorded, figures):
@@ -58,7 +59,7 @@ class ResourceWatch:
             await asyncio.sleep(SAMPLE_S)
 
     async def finish(self) -> None:
-        """Raises: as SessionRecorder.record."""
+        """Raises: as the recorder's `record`."""
         figures = await self._look()
         if figures is not None and figures != self._recorded:
             await self._record(figures)

@@ -15,6 +15,7 @@ from sessions.events.types import Ending
 from sessions.models import Session, Shell
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.shell_live import LiveShell
+from sessions.runtime.shell_resources import ShellResources
 from sessions.sandbox.base import TerminalSize
 
 logger = logging.getLogger(__name__)
@@ -30,6 +31,7 @@ class Shells:
         self._sandboxes = sandboxes
         self._live: dict[str, LiveShell] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._resources = ShellResources(sandboxes)
 
     async def open(self, *, session: Session, user: User, size: TerminalSize) -> Shell:
         """A shell of the user's in the session's container, which is made when there is none.
@@ -59,8 +61,17 @@ class Shells:
             found = self._live[row.shell_id] = LiveShell(row, self._sandboxes)
             task = asyncio.create_task(found.run())
             self._tasks[row.shell_id] = task
-            task.add_done_callback(lambda _: self.forget_if_unused(found))
+            task.add_done_callback(lambda _: self._is_over(found))
+            if row.ended_at is None:
+                self._resources.begin(row.session)
         return found
+
+    def _is_over(self, shell: LiveShell) -> None:
+        self.forget_if_unused(shell)
+        session_id = shell.row.session_id
+        others = [one for one in self._live.values() if one.row.session_id == session_id]
+        if all(one.over.is_set() for one in others):
+            self._resources.end(session_id)
 
     def forget_if_unused(self, shell: LiveShell) -> None:
         """Of a shell that has ended only the log is kept, once nobody looks at it."""
@@ -117,6 +128,7 @@ class Shells:
 
     async def aclose(self) -> None:
         """Let go of all shells, which go on."""
+        await self._resources.aclose()
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()

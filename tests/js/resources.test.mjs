@@ -112,3 +112,16 @@ test("a path goes in steps and stays inside its box", () => {
   assert.equal(pathOf(lines, box, true), "M0.0 50V25.0H100.0V0.0H200.0V0.0V50Z");
   assert.equal(pathOf([], box), "");
 });
+
+test("with a shell open the figures hold on past the end of a turn", () => {
+  const made = history(
+    { type: "shell.opened", at: 50, shell_id: "s" },
+    { type: "turn.started", at: 60 },
+    sample(100),
+    ended(150),
+    sample(200, { cpu_percent: 40 }),
+    { type: "shell.ended", at: 250, shell_id: "s" },
+    sample(400),
+  );
+  assert.deepEqual(made.lines(CPU, 0, 500), [[[100, 10], [200, 40], [250, 40]], [[400, 10], [500, 10]]]);
+});

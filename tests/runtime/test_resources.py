@@ -7,10 +7,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from sessions import services
-from sessions.events.types import CallEnded, Notice, Resources, ToolResult
+from sessions.events.types import CallEnded, Notice, Resources, ToolResult, TurnStarted
 from sessions.runtime.process import Runtime
 from sessions.runtime.resources import is_noticeable
 from sessions.runtime.supervisor import Supervisor
+from sessions.sandbox.base import TerminalSize
 from sessions.sandbox.limits import MIB, Limits
 from tests.runtime.conftest import Log
 from tests.runtime.test_turns import is_end, is_end_of, start
@@ -58,6 +59,30 @@ async def test_a_container_started_for_nobody_gets_its_sessions_limit(
     await services.turn_submit(session=session, text=text)
     await Log(session).wait_for(is_end_of(2))
     assert (await sandbox.usage()).disk_limit_bytes == 64 * MIB
+
+
+@pytest.mark.slow
+async def test_an_open_shell_is_recorded_between_turns_and_not_twice_during_one(
+    supervisor: Supervisor, sandbox_runtime: Runtime, alice: User
+) -> None:
+    session = await start(alice, "Go.\n```bash\ntrue\n```")
+    await Log(session).wait_for(is_end)
+    before = len(await Log(session).of(Resources))
+    shells = sandbox_runtime.shells
+    row = await shells.open(session=session, user=alice, size=TerminalSize(80, 24))
+    shells.live(row).typed.accept(0, b"head -c 300000000 /dev/zero > big\n")
+    grown = await Log(session).wait_for(
+        lambda body: isinstance(body, Resources) and (body.disk_used_bytes or 0) > 200 * MIB
+    )
+    assert grown.disk_limit_bytes == Limits().disk_bytes
+    assert len(await Log(session).of(Resources)) > before
+    await services.turn_submit(session=session, text="```bash\nrm big; sleep 3\n```")
+    await Log(session).wait_for(is_end_of(2))
+    bodies = await Log(session).bodies()
+    at = max(i for i, body in enumerate(bodies) if isinstance(body, TurnStarted))
+    during = [body for body in bodies[at:] if isinstance(body, Resources)]
+    assert 0 < len(during) <= 6, "one watch, at most once a second"
+    await shells.close_shell(row)
 
 
 @pytest.mark.slow

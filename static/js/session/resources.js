@@ -102,7 +102,7 @@ export class ResourcePanel {
   /** @param {import("berth/session/state").SessionState} state */
   update(state) {
     this.isLive = true;
-    this.isRunning = state.running !== null;
+    this.isRunning = state.running !== null || state.openShells.size > 0;
     const isGone = GONE.has(state.containerState);
     this.root.dataset.state = isGone ? "gone" : this.isRunning ? "live" : "past";
     this.#redrawSoon();
@@ -117,7 +117,7 @@ export class ResourcePanel {
     });
   }
 
-  /** Up to when the newest figures hold: now, or the end of the last turn. */
+  /** Up to when the newest figures hold: now, or the end of what ran last. */
   #end() {
     return this.isRunning ? this.now() : (this.history.entries.at(-1)?.at ?? this.now());
   }

@@ -2,7 +2,7 @@
 
 import { formatBytes } from "berth/session/format";
 
-/** The log tells only what changed, so a figure holds until the next one or the turn's end. */
+/** The log tells only what changed, so a figure holds until the next one or the end of what ran. */
 const MAX_SAMPLES = 6000;
 const WARN_SHARE = 0.8;
 const DANGER_SHARE = 0.95;
@@ -61,15 +61,25 @@ export class ResourceHistory {
   constructor() {
     /** @type {{at: number, sample: any}[]} a null sample: nothing is known from here on */
     this.entries = [];
+    /** What is recorded: the turn, and shells by their ids. @type {Set<string>} */
+    this.running = new Set();
   }
 
   /** @returns whether the event had anything to say about resources */
   add(event) {
     if (event.type === "resources") this.entries.push({ at: event.at, sample: event });
-    else if (event.type === "turn.ended" && this.latest) this.entries.push({ at: event.at, sample: null });
-    else return false;
+    else if (!this.#hasEnded(event) || !this.latest) return false;
+    else this.entries.push({ at: event.at, sample: null });
     if (this.entries.length > MAX_SAMPLES) this.#thin();
     return true;
+  }
+
+  /** Whether with this event the last of what ran is over. */
+  #hasEnded({ type, shell_id: shell = "turn" }) {
+    if (type === "turn.started" || type === "shell.opened") this.running.add(shell);
+    if (type !== "turn.ended" && type !== "shell.ended") return false;
+    this.running.delete(shell);
+    return this.running.size === 0;
   }
 
   /** Of the older half every second one goes. */

@@ -5,7 +5,7 @@
  * @typedef {{status: string, containerState: string, containerReason: string, title: string,
  *            running: {turn: number, at: number, isStopping: boolean} | null,
  *            queue: QueuedTurn[], inputTokens: number, outputTokens: number,
- *            runningCalls: Set<string>, workedMs: number}} SessionState
+ *            runningCalls: Set<string>, workedMs: number, openShells: Set<string>}} SessionState
  */
 
 /** @returns {SessionState} */
@@ -21,6 +21,7 @@ export function newState() {
     outputTokens: 0,
     runningCalls: new Set(),
     workedMs: 0,
+    openShells: new Set(),
   };
 }
 
@@ -57,6 +58,12 @@ const CASES = {
   "step.ended": (state, event) => {
     state.inputTokens += event.input_tokens;
     state.outputTokens += event.output_tokens;
+  },
+  "shell.opened": (state, event) => {
+    state.openShells.add(event.shell_id);
+  },
+  "shell.ended": (state, event) => {
+    state.openShells.delete(event.shell_id);
   },
   "call.started": (state, event) => {
     state.runningCalls.add(event.call_id);
