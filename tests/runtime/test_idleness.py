@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,27 +97,6 @@ async def test_a_command_that_is_followed_keeps_its_container(
     await Session.objects.filter(id=session.id).aupdate(last_active_at=timezone.now() - HOUR)
     await Reaper(sandbox_runtime.sandboxes).suspend_idle()
     assert await state_of(session) == "suspended"
-
-
-async def test_a_program_in_the_background_that_computes_keeps_its_container(
-    sandbox_runtime: Runtime, agent_session: Session, monkeypatch
-) -> None:
-    session = await idle(sandbox_runtime, agent_session)
-    sandbox = await sandbox_runtime.sandboxes.connect(session)
-    figures = await sandbox.usage()
-    used = 100.0
-
-    async def usage() -> object:
-        return replace(figures, cpu_seconds=used)
-
-    monkeypatch.setattr(sandbox, "usage", usage)
-    reaper = Reaper(sandbox_runtime.sandboxes)
-    await services.session_touch(session=session)
-    await reaper.suspend_idle()  # the first look only notes the figure
-    used += 5
-    await Session.objects.filter(id=session.id).aupdate(last_active_at=timezone.now() - HOUR)
-    await reaper.suspend_idle()
-    assert await state_of(session) == "connected"
 
 
 async def not_busy(sandbox: Sandbox, shell: Shell) -> bool:
