@@ -2,7 +2,6 @@
 
 import asyncio
 import datetime as dt
-import hashlib
 import logging
 import secrets
 from collections.abc import Callable
@@ -92,11 +91,11 @@ class LiveShell:
         `is_new` says of a page that it was just opened, rather than cut off and back.
         """
         await self.loaded.wait()
-        viewer.name = _public(self.row.shell_id, viewer.token)
+        viewer.name = services.viewer_name(self.row.shell_id, viewer.token)
         for other in self.viewers:
             if other.name == viewer.name:
                 # The page's former socket, or a duplicate of the page: not the same any more.
-                other.name = _public(self.row.shell_id, secrets.token_hex(16))
+                other.name = services.viewer_name(self.row.shell_id, secrets.token_hex(16))
                 other.wake()
         self.viewers.add(viewer)
         held_by = self.keyboard.holder
@@ -211,7 +210,3 @@ class LiveShell:
         """Kill all that runs in it. It has ended when `over` is set."""
         self._stop_reason = reason
         await self._follower.stop()
-
-
-def _public(shell_id: str, token: str) -> str:
-    return hashlib.sha256(f"{shell_id} {token}".encode()).hexdigest()[:12]

@@ -33,8 +33,11 @@ class Shells:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._resources = ShellResources(sandboxes)
 
-    async def open(self, *, session: Session, user: User, size: TerminalSize) -> Shell:
+    async def open(
+        self, *, session: Session, user: User, size: TerminalSize, viewer: str = ""
+    ) -> Shell:
         """A shell of the user's in the session's container, which is made when there is none.
+        `viewer` is the page that opens it, as of services.shell_create.
 
         Raises: SandboxError, its subclasses; ConflictError when too many are open, or the
         container went away meanwhile.
@@ -49,6 +52,7 @@ class Shells:
             user=user,
             container_id=container_id,
             size=size,
+            viewer=viewer,
         )
         row.session = session
         self.live(row)

@@ -31,6 +31,8 @@ from sessions.services.shells import (
     shell_end,
     shell_set_writer,
     shell_size,
+    viewer_name,
+    viewer_token,
 )
 from sessions.services.uploads import (
     MAX_UPLOAD_BYTES,
@@ -89,4 +91,6 @@ __all__ = [
     "upload_check_size",
     "upload_folder",
     "upload_name",
+    "viewer_name",
+    "viewer_token",
 ]

@@ -1,5 +1,7 @@
 """Terminals people open in a session's container: their rows, and what the log says of them."""
 
+import hashlib
+import re
 import uuid
 
 from channels.db import database_sync_to_async
@@ -17,6 +19,7 @@ from sessions.sandbox.base import TerminalSize
 MAX_OPEN_SHELLS = 8
 """Of one session. Each holds a process in the container and up to some MiB on both ends."""
 
+_TOKEN = re.compile(r"[0-9a-f]{32}")
 MAX_COLUMNS = 1000
 MAX_ROWS = 500
 
@@ -32,13 +35,27 @@ def shell_size(columns: object, rows: object) -> TerminalSize:
     return TerminalSize(columns, rows)
 
 
+def viewer_name(shell_id: str, token: str) -> str:
+    """By which everybody knows the page that calls itself `token`, and nobody learns that."""
+    return hashlib.sha256(f"{shell_id} {token}".encode()).hexdigest()[:12]
+
+
+def viewer_token(value: object) -> str:
+    """What a page calls itself. Raises: InvalidInputError."""
+    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
+        raise InvalidInputError("`viewer` is 32 hexadecimal digits.", param="viewer")
+    return value
+
+
 async def shell_create(
-    *, session: Session, user: User, container_id: str, size: TerminalSize
+    *, session: Session, user: User, container_id: str, size: TerminalSize, viewer: str = ""
 ) -> Shell:
     """A shell that is about to start in the container.
 
-    Raises: ConflictError when `MAX_OPEN_SHELLS` are open already.
+    `viewer` is the token of the page that opens it and gets the keyboard; empty for the first of
+    the user's that looks. Raises: ConflictError when `MAX_OPEN_SHELLS` are open already.
     """
+    shell_id = f"shell-{uuid.uuid4().hex}"
 
     @database_sync_to_async
     def write() -> Shell:
@@ -51,11 +68,13 @@ async def shell_create(
                 )
             shell = Shell.objects.create(
                 session=session,
-                shell_id=f"shell-{uuid.uuid4().hex}",
+                shell_id=shell_id,
                 number=(shells.aggregate(last=Max("number"))["last"] or 0) + 1,
                 container_id=container_id,
                 opened_by=user,
                 opener_name=user.get_username(),
+                writer_name=user.get_username() if viewer else "",
+                writer_viewer=viewer_name(shell_id, viewer) if viewer else "",
                 columns=size.columns,
                 rows=size.rows,
             )

@@ -6,7 +6,6 @@ first byte, and the bytes: what was typed from a client, what the shell printed 
 
 import base64
 import json
-import re
 import struct
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -14,14 +13,13 @@ from typing import Any, TypeAlias
 from sessions.errors import InvalidInputError
 from sessions.runtime.shell_ring import Start
 from sessions.sandbox.base import TerminalSize
-from sessions.services import shell_size
+from sessions.services import shell_size, viewer_token
 from sessions.streaming.protocol import MAX_SEQ, dump_json
 
 HEAD = struct.Struct(">Q")
 MAX_TEXT_BYTES = 4096
 MAX_INPUT_BYTES = 64 * 1024
 """Of one frame; a longer paste comes in several."""
-_TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +100,10 @@ def _parse(kind: str, frame: dict[str, Any]) -> ClientFrame:
 
 
 def _attach(viewer: object, offset: object, is_new: object) -> Attach:
-    if not isinstance(viewer, str) or not _TOKEN.fullmatch(viewer):
-        raise InvalidInputError("`viewer` is 32 hexadecimal digits.")
+    token = viewer_token(viewer)
     if not isinstance(is_new, bool):
         raise InvalidInputError("`is_new` is true or false.")
-    return Attach(viewer, None if offset is None else _whole(offset, 0, MAX_SEQ), is_new)
+    return Attach(token, None if offset is None else _whole(offset, 0, MAX_SEQ), is_new)
 
 
 def _typed(data: bytes) -> Typed:

@@ -254,6 +254,23 @@ async def test_former_socket_of_a_page_types_no_more(alice: User, open_page: Ope
     await echoed(again, "hello")
 
 
+async def test_the_page_that_opened_it_has_the_keyboard_whoever_looks_first(
+    sandbox_runtime: Runtime, agent_session: Session, alice: User
+) -> None:
+    """Another page of the same person can learn of the shell before the answer is there."""
+    token = "0123456789abcdef" * 2
+    shell = await sandbox_runtime.shells.open(
+        session=agent_session, user=alice, size=TerminalSize(80, 24), viewer=token
+    )
+    other, opener = await page_of(shell, alice), await page_of(shell, alice, token=token)
+    for page in (other, opener):
+        await page.attach()
+    await opener.until(is_mine=True)
+    assert not other.keyboard["is_mine"]
+    for page in (other, opener):
+        await page.close()
+
+
 async def _resizes(shell: Shell) -> list[ShellResized]:
     events = await log.read(shell.session_id)
     return [event.body for event in events if isinstance(event.body, ShellResized)]
@@ -264,6 +281,7 @@ async def test_writers_size_is_everybodys(
 ) -> None:
     page = await open_page(alice)
     watcher = await open_page(charlie)
+    await page.read_until(b"$")  # printed for the first size
     await page.say("resize", columns=101, rows=31)
     await page.type(b"until stty size | grep -q '31 1'01; do sleep 0.05; done; stty size\n")
     await page.read_until(b"31 101\r\n")

@@ -124,3 +124,14 @@ async def test_output_is_downloaded_as_it_came(agent_session: Session, alice: Us
     body = b"".join([piece async for piece in answer])  # type: ignore[attr-defined]  # streamed
     assert body == b"\x1b[31mred\xffend"
     assert "attachment" in answer["Content-Disposition"]
+
+
+@pytest.mark.parametrize("viewer", ["", "short", "g" * 32, "A" * 32, "0" * 33])
+async def test_a_page_calls_itself_by_32_digits_or_not_at_all(
+    sandbox_runtime: Runtime, agent_session: Session, alice: User, viewer: str
+) -> None:
+    client = await signed_in(alice)
+    answer = await client.post(url(agent_session), {"viewer": viewer}, headers=JSON)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "viewer"
+    assert not await Shell.objects.aexists()

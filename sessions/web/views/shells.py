@@ -14,13 +14,18 @@ from sessions.web.http import UserHttpRequest, signed_in
 @require_http_methods(["GET", "POST"])
 @signed_in
 async def shells(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
-    """The session's shells, or with POST (`columns`, `rows`) a new one of the person's own."""
+    """The session's shells, or with POST a new one of the person's own.
+
+    Of its fields `columns`, `rows` and `viewer` the last names the page that is to have the
+    keyboard; without it, it is the first of theirs that looks.
+    """
     if request.method == "GET":
         rows = await selectors.shell_list(user=request.user, session_id=session_id)
         return JsonResponse({"shells": [row.to_json() for row in rows]})
     session = await selectors.session_get(user=request.user, session_id=session_id)
     size = services.shell_size(_number(request, "columns", 80), _number(request, "rows", 24))
-    row = await runtime().shells.open(session=session, user=request.user, size=size)
+    viewer = services.viewer_token(request.POST["viewer"]) if "viewer" in request.POST else ""
+    row = await runtime().shells.open(session=session, user=request.user, size=size, viewer=viewer)
     return JsonResponse({"shell": row.to_json()}, status=201)
 
 

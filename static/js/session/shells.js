@@ -96,7 +96,10 @@ export class ShellsPanel {
     this.isOpening = true;
     this.render();
     try {
-      const { shell } = await post(`/sessions/${this.options.sessionId}/shells/`, this.#size());
+      const { shell } = await post(`/sessions/${this.options.sessionId}/shells/`, {
+        ...this.#size(),
+        viewer: this.memory.viewer,
+      });
       this.known.set(shell.shell_id, { ...shell, ended: this.known.get(shell.shell_id)?.ended ?? null });
       this.isOpening = false;
       this.choose(shell.shell_id);
