@@ -47,6 +47,7 @@ class ResourceWatch:
         self._recorder = recorder
         self._began_at = time.monotonic()
         self._last: _Sample | None = None
+        self._looked: Resources | None = None
         self._recorded: Resources | None = None
         self._recorded_at = 0.0
 
@@ -54,7 +55,15 @@ class ResourceWatch:
         """Raises: as the recorder's `record`."""
         while True:
             figures = await self._look()
-            if figures is not None and self._is_due() and is_noticeable(self._recorded, figures):
+            before, self._looked = self._looked, figures
+            if (
+                figures is not None
+                and self._is_due()
+                and (
+                    is_noticeable(self._recorded, figures)
+                    or is_at_rest(self._recorded, before, figures)
+                )
+            ):
                 await self._record(figures)
             await asyncio.sleep(SAMPLE_S)
 
@@ -131,6 +140,18 @@ def is_noticeable(old: Resources | None, new: Resources) -> bool:
         or _moved(old.memory_bytes, new.memory_bytes, new.memory_limit_bytes)
         or _moved(old.disk_used_bytes, new.disk_used_bytes, new.disk_limit_bytes)
         or new.disk_limit_bytes != old.disk_limit_bytes
+    )
+
+
+def is_at_rest(recorded: Resources | None, before: Resources | None, now: Resources) -> bool:
+    """Whether what is counted stopped changing where nobody was told: small steps add up to a
+    figure that is wrong for as long as nothing more happens."""
+    if recorded is None or before is None:
+        return False
+    counted = (now.disk_used_bytes, now.pids)
+    return counted == (before.disk_used_bytes, before.pids) and counted != (
+        recorded.disk_used_bytes,
+        recorded.pids,
     )
 
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from sessions import services
 from sessions.events.types import CallEnded, Notice, Resources, ToolResult, TurnStarted
 from sessions.runtime.process import Runtime
-from sessions.runtime.resources import is_noticeable
+from sessions.runtime.resources import is_at_rest, is_noticeable
 from sessions.runtime.supervisor import Supervisor
 from sessions.sandbox.base import TerminalSize
 from sessions.sandbox.limits import MIB, Limits
@@ -72,7 +72,7 @@ async def test_an_open_shell_is_recorded_between_turns_and_not_twice_during_one(
     row = await shells.open(session=session, user=alice, size=TerminalSize(80, 24))
     shells.live(row).typed.accept(0, b"head -c 300000000 /dev/zero > big\n")
     grown = await Log(session).wait_for(
-        lambda body: isinstance(body, Resources) and (body.disk_used_bytes or 0) > 200 * MIB
+        lambda body: isinstance(body, Resources) and (body.disk_used_bytes or 0) >= 300_000_000
     )
     assert grown.disk_limit_bytes == Limits().disk_bytes
     assert len(await Log(session).of(Resources)) > before
@@ -125,3 +125,14 @@ async def test_a_look_that_shows_nothing_new_is_not_recorded() -> None:
     )
     for change in changes:
         assert is_noticeable(FIGURES, dataclasses.replace(FIGURES, **change)), change
+
+
+async def test_where_small_changes_come_to_rest_is_recorded() -> None:
+    step = dataclasses.replace(FIGURES, disk_used_bytes=15 * MIB, pids=5)
+    assert not is_noticeable(FIGURES, step)
+    assert not is_at_rest(FIGURES, FIGURES, step), "it may still be moving"
+    assert is_at_rest(FIGURES, step, step)
+    assert is_at_rest(FIGURES, step, dataclasses.replace(step, cpu_percent=12.0))
+    assert not is_at_rest(step, step, step)
+    assert not is_at_rest(None, step, step)
+    assert not is_at_rest(FIGURES, None, step)

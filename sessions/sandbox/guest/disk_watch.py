@@ -25,6 +25,9 @@ _STEPS = 64
 """Free space that moved by this part of the limit is worth a count, ..."""
 _SMALLEST_STEP = 256 << 10
 """... but less than this never is."""
+_STILL_STEPS = 1024
+"""The same once it stands still: a figure that stays is to be right."""
+_STILL_S = 1.0
 _RECOUNT_S = 30.0
 """The longest without a count while something runs: others may free what this session takes. A
 count that takes long is repeated less often."""
@@ -58,6 +61,9 @@ class DiskWatch:
         """Whether the last count was made when nothing ran any more."""
         self._free = self._free_counted = 0
         """Free bytes at the last look, and as the last count began."""
+        self._free_moved = 0
+        self._moved_at = _LONG_AGO
+        """When free space last moved by more than `_SMALLEST_STEP`, and where to."""
         self._began_at = self._counted_at = self._stopped_at = _LONG_AGO
         self._took = 0.0
         self._written: dict[int, int] = {}
@@ -101,6 +107,8 @@ class DiskWatch:
         if self.limit is None or self._is_counting:
             return  # the end of the count wakes
         self._free = self._free_bytes()
+        if abs(self._free - self._free_moved) >= _SMALLEST_STEP:
+            self._free_moved, self._moved_at = self._free, time.monotonic()
         is_due = self._is_due(self.limit)
         if is_due and time.monotonic() - self._counted_at >= self._pause():
             self._count()
@@ -124,7 +132,8 @@ class DiskWatch:
     def _is_due(self, limit: int) -> bool:
         if self._is_stale or self.used is None:
             return True
-        step = max(min(limit // _STEPS, limit - self.used), _SMALLEST_STEP)
+        steps = _STEPS if time.monotonic() - self._moved_at < _STILL_S else _STILL_STEPS
+        step = max(min(limit // steps, limit - self.used), _SMALLEST_STEP)
         if abs(self._free_counted - self._free) >= step:
             return True
         since = time.monotonic() - self._counted_at

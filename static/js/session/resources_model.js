@@ -42,7 +42,8 @@ export const METRICS = [
     label: "Processes",
     value: (sample) => sample.pids,
     limit: (sample) => sample.pids_limit,
-    format: String,
+    // Between two whole numbers an axis says nothing.
+    format: (value) => (Number.isInteger(value) ? String(value) : ""),
     binary: false,
     canWarn: true,
   },
