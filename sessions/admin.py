@@ -8,7 +8,15 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from typing_extensions import override
 
-from sessions.models import ApiKey, PooledContainer, Reclaimed, Session, Turn
+from sessions.models import (
+    ApiKey,
+    FileUpload,
+    PooledContainer,
+    Reclaimed,
+    Session,
+    Shell,
+    Turn,
+)
 
 if TYPE_CHECKING:
     SessionAdminBase = admin.ModelAdmin[Session]
@@ -16,9 +24,11 @@ if TYPE_CHECKING:
     ApiKeyAdminBase = admin.ModelAdmin[ApiKey]
     ReclaimedAdminBase = admin.ModelAdmin[Reclaimed]
     PooledContainerAdminBase = admin.ModelAdmin[PooledContainer]
+    ShellAdminBase = admin.ModelAdmin[Shell]
+    FileUploadAdminBase = admin.ModelAdmin[FileUpload]
 else:
     SessionAdminBase = TurnAdminBase = ApiKeyAdminBase = ReclaimedAdminBase = admin.ModelAdmin
-    PooledContainerAdminBase = admin.ModelAdmin
+    PooledContainerAdminBase = ShellAdminBase = FileUploadAdminBase = admin.ModelAdmin
 
 
 def admin_sign_in(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -48,6 +58,17 @@ class ReadOnly:
         return False
 
 
+class PartOfSession(ReadOnly):
+    """Goes only together with its session or user, so never from its table's own pages."""
+
+    @override
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        url_name = request.resolver_match.url_name if request.resolver_match else ""
+        own_pages = f"agent_sessions_{self.opts.model_name}_"  # type: ignore[attr-defined]  # of ModelAdmin
+        is_own_page = not url_name or url_name.startswith(own_pages)
+        return bool(request.user.is_superuser and not is_own_page)
+
+
 @admin.register(Session)
 class SessionAdmin(ReadOnly, SessionAdminBase):
     list_display = (
@@ -71,18 +92,26 @@ class SessionAdmin(ReadOnly, SessionAdminBase):
 
 
 @admin.register(Turn)
-class TurnAdmin(ReadOnly, TurnAdminBase):
+class TurnAdmin(PartOfSession, TurnAdminBase):
     list_display = ("session", "number", "status", "end_reason", "created_at", "ended_at")
     list_filter = ("status", "end_reason")
     list_select_related = ("session",)
     search_fields = ("session__title", "session__owner__username")
 
-    @override
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Only together with its session or user, so never from this table's own pages."""
-        match = request.resolver_match
-        is_own_page = match is None or (match.url_name or "").startswith("agent_sessions_turn")
-        return bool(request.user.is_superuser and not is_own_page)
+
+@admin.register(Shell)
+class ShellAdmin(PartOfSession, ShellAdminBase):
+    list_display = ("session", "number", "opener_name", "writer_name", "opened_at", "ended_at")
+    list_select_related = ("session",)
+    search_fields = ("session__title", "session__owner__username", "opener_name", "writer_name")
+    date_hierarchy = "opened_at"
+
+
+@admin.register(FileUpload)
+class FileUploadAdmin(PartOfSession, FileUploadAdminBase):
+    list_display = ("session", "path", "size", "offset", "touched_at", "finished_at")
+    list_select_related = ("session",)
+    search_fields = ("session__title", "session__owner__username", "path")
 
 
 @admin.register(ApiKey)

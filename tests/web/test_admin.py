@@ -5,9 +5,26 @@ from django.contrib.auth.models import User
 from django.test import AsyncClient
 
 from sessions import services
-from sessions.models import ApiKey, Reclaimed, Session, Turn
+from sessions.models import ApiKey, FileUpload, Reclaimed, Session, Shell, Turn
 
-MODELS = ("session", "turn", "apikey", "reclaimed")
+MODELS = ("session", "turn", "apikey", "reclaimed", "shell", "fileupload", "pooledcontainer")
+
+
+async def shell_of(session: Session) -> Shell:
+    return await Shell.objects.acreate(
+        session=session,
+        shell_id="shell-1",
+        number=1,
+        container_id="c",
+        opened_by=session.owner,
+        opener_name=session.owner.username,
+        columns=80,
+        rows=24,
+    )
+
+
+async def upload_of(session: Session) -> FileUpload:
+    return await FileUpload.objects.acreate(session=session, path="big.bin", size=5)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -25,6 +42,8 @@ async def test_rows_cannot_be_edited(admins, agent_session):
         ("turn", turn),
         ("apikey", key),
         ("reclaimed", thing),
+        ("shell", await shell_of(agent_session)),
+        ("fileupload", await upload_of(agent_session)),
     ):
         path = f"/admin/agent_sessions/{model}/{row.pk}/change/"
         page = await admins.get(path)
@@ -55,14 +74,20 @@ async def test_an_administrator_makes_a_user_who_can_sign_in(admins):
     assert answer.status_code == 303
 
 
-async def test_a_turn_alone_cannot_be_deleted(admins, agent_session):
-    turn = await Turn.objects.aget()
-    path = f"/admin/agent_sessions/turn/{turn.pk}/delete/"
-    assert (await admins.post(path, {"post": "yes"})).status_code == 403
-    assert await Turn.objects.acount() == 1
+async def test_parts_of_a_session_alone_cannot_be_deleted(admins, agent_session):
+    for model, row in (
+        ("turn", await Turn.objects.aget()),
+        ("shell", await shell_of(agent_session)),
+        ("fileupload", await upload_of(agent_session)),
+    ):
+        path = f"/admin/agent_sessions/{model}/{row.pk}/delete/"
+        assert (await admins.post(path, {"post": "yes"})).status_code == 403
+        assert await type(row).objects.acount() == 1
 
 
 async def test_a_user_is_deleted_with_all_sessions(admins, agent_session):
+    await shell_of(agent_session)
+    await upload_of(agent_session)
     path = f"/admin/auth/user/{agent_session.owner_id}/delete/"
     assert (await admins.post(path, {"post": "yes"})).status_code == 302
     assert not await User.objects.filter(id=agent_session.owner_id).aexists()
