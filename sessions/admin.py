@@ -12,6 +12,7 @@ from sessions.models import (
     ApiKey,
     FileUpload,
     PooledContainer,
+    Process,
     Reclaimed,
     Session,
     Shell,
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     PooledContainerAdminBase = admin.ModelAdmin[PooledContainer]
     ShellAdminBase = admin.ModelAdmin[Shell]
     FileUploadAdminBase = admin.ModelAdmin[FileUpload]
+    ProcessAdminBase = admin.ModelAdmin[Process]
 else:
     SessionAdminBase = TurnAdminBase = ApiKeyAdminBase = ReclaimedAdminBase = admin.ModelAdmin
-    PooledContainerAdminBase = ShellAdminBase = FileUploadAdminBase = admin.ModelAdmin
+    PooledContainerAdminBase = ShellAdminBase = admin.ModelAdmin
+    FileUploadAdminBase = ProcessAdminBase = admin.ModelAdmin
 
 
 def admin_sign_in(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -131,6 +134,11 @@ class ApiKeyAdmin(ReadOnly, ApiKeyAdminBase):
 class PooledContainerAdmin(ReadOnly, PooledContainerAdminBase):
     list_display = ("name", "image", "holder", "created_at", "ready_at")
     list_filter = ("image",)
+
+
+@admin.register(Process)
+class ProcessAdmin(ReadOnly, ProcessAdminBase):
+    list_display = ("lease", "seen_at")
 
 
 @admin.register(Reclaimed)

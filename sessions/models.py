@@ -227,6 +227,8 @@ class Shell(models.Model):
     writer_name = models.CharField(max_length=150, blank=True, default="")
     """Who had the keyboard last, and with which page (events.types.ShellWriter)."""
     writer_viewer = models.CharField(max_length=64, blank=True, default="")
+    holder = models.CharField(max_length=64, blank=True, default="")
+    """Lease name of the process that stores what it prints; nobody else may."""
     opened_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
     ending = models.JSONField(null=True, blank=True)
@@ -312,6 +314,21 @@ class SignInLink(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.user_id} until {self.expires_at:%Y-%m-%d %H:%M}"
+
+
+class Process(models.Model):
+    """A server or runner of Berth, and when it last said that it lives (runtime/keeper.py)."""
+
+    lease = models.CharField(primary_key=True, max_length=64)
+    """Its name, by which rows say what it holds (runtime/leases.py)."""
+    seen_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        verbose_name_plural = "processes"
+
+    @override
+    def __str__(self) -> str:
+        return self.lease
 
 
 class Reclaimed(models.Model):

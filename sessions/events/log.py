@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from sessions.errors import LeaseLostError, NotFoundError
 from sessions.events.types import EVENT_TYPES, EventBody, StoredEvent
-from sessions.models import Event, Session
+from sessions.models import Event, Session, Shell
 
 READ_BATCH_EVENTS = 500
 READ_BATCH_BYTES = 512 * 1024
@@ -24,12 +24,17 @@ SHELL_TYPES = ("output", "output.dropped", "shell.resized", "shell.ended")
 
 
 def append_now(
-    session_id: uuid.UUID, bodies: Sequence[EventBody], *, lease: str | None = None
+    session_id: uuid.UUID,
+    bodies: Sequence[EventBody],
+    *,
+    lease: str | None = None,
+    shell: tuple[str, str] | None = None,
 ) -> int:
     """Store `bodies` under the next numbers; returns the number of the last one.
 
     The session's counter and the rows change in one transaction, so numbers have no holes and
-    become visible in order. With `lease`, nothing is written unless that runner holds the session.
+    become visible in order. With `lease`, nothing is written unless that runner holds the session;
+    with `shell`, an id and a process's lease, unless that process holds the shell.
 
     Raises: LeaseLostError, NotFoundError.
     """
@@ -41,6 +46,11 @@ def append_now(
             if lease is not None and rows.exists():
                 raise LeaseLostError(f"Another runner holds session {session_id}.")
             raise NotFoundError("No such session.")
+        if (
+            shell is not None
+            and not Shell.objects.filter(shell_id=shell[0], holder=shell[1]).exists()
+        ):
+            raise LeaseLostError(f"Another process holds {shell[0]}.")
         last = rows.values_list("last_seq", flat=True).get()
         Event.objects.bulk_create(
             Event(

@@ -221,6 +221,8 @@ class CallStarted(EventBody):
     cwd: str = "/workspace"
     writes: str = ""
     """Workspace path of a file the call saves before it runs, empty for none."""
+    container_id: str = ""
+    """Where it runs, and nowhere else: in another container it would run a second time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ The row names a container and its volume before the engine is asked for them, to
 process that asks, so that whatever a crash leaves is either named by a row or nobody's.
 """
 
-import datetime as dt
 import uuid
 
 from django.utils import timezone
@@ -16,9 +15,6 @@ from sessions.models import ContainerState as State
 from sessions.models import Session, Turn, TurnStatus
 from sessions.runtime.leases import is_holder_dead
 from sessions.sandbox import names
-
-ABANDONED_S = 3600.0
-"""A process of another host that has not finished a container in this time is taken for dead."""
 
 
 class TakenError(Exception):
@@ -63,12 +59,16 @@ async def set_state(row: Session, state: State, reason: str = "") -> None:
     await bus.notify(bus.session_topic(row.id))
 
 
-async def forget(row: Session, state: State, reason: str, **fields: object) -> None:
-    """The container is gone. `fields` change with it."""
-    await Session.objects.filter(id=row.id, container_id=row.container_id).aupdate(
+async def forget(row: Session, state: State, reason: str, **fields: object) -> bool:
+    """The container is gone. `fields` change with it. False, with nothing changed, when the row
+    names another one by now: what it says is then somebody else's."""
+    named = Session.objects.filter(id=row.id, container_id=row.container_id)
+    if not await named.aupdate(
         container_id="", container_started_at=None, container_holder="", **fields
-    )
+    ):
+        return False
     await set_state(row, state, reason)
+    return True
 
 
 async def is_busy(row: Session, *, seen: Session) -> bool:
@@ -77,11 +77,8 @@ async def is_busy(row: Session, *, seen: Session) -> bool:
     return row.last_active_at != seen.last_active_at or await running.aexists()
 
 
-def is_being_made(row: Session, *, lease: str) -> bool:
+async def is_being_made(row: Session, *, lease: str) -> bool:
     """Whether a living process other than `lease` makes, restores or archives it."""
     if row.container_state != State.PENDING or row.container_holder in ("", lease):
         return False
-    if is_holder_dead(row.container_holder) or row.container_started_at is None:
-        return False
-    age = timezone.now() - row.container_started_at
-    return age < dt.timedelta(seconds=ABANDONED_S)
+    return not await is_holder_dead(row.container_holder, since=row.container_started_at)

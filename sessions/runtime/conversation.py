@@ -67,8 +67,8 @@ async def recorded_calls(session_id: uuid.UUID) -> dict[str, RecordedCall]:
         after = batch[-1].seq
         for event in batch:
             match event.body:
-                case CallStarted(call_id):
-                    calls.setdefault(call_id, RecordedCall())
+                case CallStarted(call_id) as started:
+                    calls.setdefault(call_id, RecordedCall(started.container_id))
                 case Output(call_id) | OutputDropped(call_id) if call_id in calls:
                     calls[call_id].add(event.body)
                 case CallEnded(call_id) if call_id in calls:

@@ -88,10 +88,12 @@ class Pool:
         A disk quota of the engine's is fixed when a container is made: one that asks for more than
         the pool's members have gets a container of its own.
         """
-        disk_bytes = Limits.from_json(session.limits).disk_bytes
-        if session.image not in self.config.sizes or disk_bytes > self.config.limits.disk_bytes:
+        limits, ours = Limits.from_json(session.limits), self.config.limits
+        if session.image not in self.config.sizes or limits.disk_bytes > ours.disk_bytes:
             return None
-        name = await _claim(session, self._lease)
+        # Until it has the session's limits it is half made: a crash must not leave it the pool's.
+        state = State.PENDING if limits.differ_in_engine(ours) else State.CONNECTED
+        name = await _claim(session, self._lease, state)
         if name is None:
             return None
         self._claimed_at[session.image] = asyncio.get_running_loop().time()
@@ -156,7 +158,7 @@ class Pool:
         kept: dict[str, int] = {}
         for member in members:
             is_mine = member.holder == self._lease
-            if not (is_mine or is_holder_dead(member.holder)):
+            if not (is_mine or await is_holder_dead(member.holder, since=member.created_at)):
                 is_useful = True  # another process looks after it
             else:
                 is_useful = (
@@ -269,7 +271,7 @@ class Pool:
 
 
 @database_sync_to_async
-def _claim(session: Session, lease: str) -> str | None:
+def _claim(session: Session, lease: str, state: State) -> str | None:
     """The name of the session's container. The row, the session and its log change together."""
     ready = PooledContainer.objects.filter(image=session.image, ready_at__isnull=False)
     mine = list(ready.filter(holder=lease)[:CANDIDATES])
@@ -285,13 +287,14 @@ def _claim(session: Session, lease: str) -> str | None:
             if not new.update(
                 container_id=member.name,
                 workspace_volume=member.workspace_volume,
-                container_state=State.CONNECTED,
+                container_state=state,
+                container_holder=lease,
                 container_started_at=timezone.now(),
                 last_active_at=timezone.now(),
             ):
                 transaction.set_rollback(True)
                 return None
-            log.append_now(session.id, [ContainerState(state=State.CONNECTED)])
+            log.append_now(session.id, [ContainerState(state=state)])
         return member.name
     return None
 

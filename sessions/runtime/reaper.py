@@ -15,7 +15,8 @@ from django.utils import timezone
 from sessions import services
 from sessions.errors import BerthError
 from sessions.events import bus, log
-from sessions.models import ContainerState, Session, Shell, Turn, TurnStatus
+from sessions.models import ContainerState, Session, Turn, TurnStatus
+from sessions.runtime.idleness import OBSERVE_S, Idleness
 from sessions.runtime.reconcile import reconcile
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.shells import Shells
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 RECONCILE_S = 60.0
 LOOK_S = 5.0
 """Idle containers are looked for this often: a countdown that reached its end is believed."""
-BUSY_SHARE = 0.01
-"""Of one CPU: what runs on in the background and uses more keeps its container."""
 ARCHIVE_RETRY_S = 3600.0
 
 
@@ -38,30 +37,40 @@ class Reaper:
         self,
         sandboxes: Sandboxes,
         *,
-        retention: dt.timedelta | None = None,
         shells: Shells | None = None,
+        retention: dt.timedelta | None = None,
+        observe_s: float = OBSERVE_S,
     ) -> None:
         self._sandboxes = sandboxes
-        self._shells = shells or Shells(sandboxes)
+        self._idleness = Idleness(sandboxes, shells or Shells(sandboxes), observe_s=observe_s)
         self._retention = retention
-        self._cpu: dict[uuid.UUID, tuple[float, float]] = {}
-        """Of idle sessions: when they were looked at (monotonic), and CPU seconds until then."""
+        self._archiving: asyncio.Task[None] | None = None
         self._archive_again_at: dict[uuid.UUID, float] = {}
 
     async def run(self) -> None:
-        async with bus.listen(bus.SUPERVISOR_TOPIC) as waiter:
-            reconciled_at = -RECONCILE_S
-            while True:
-                now = asyncio.get_running_loop().time()
-                await self._try(self.reclaim_deleted)
-                await self._try(self.suspend_idle)
-                await self._try(self.archive_old)
-                if now - reconciled_at >= RECONCILE_S:
-                    reconciled_at = now
-                    await self._try(self.expire)
-                    await self._try(self.reconcile)
-                    await self._try(services.file_uploads_expire)
-                await waiter.wait(LOOK_S)
+        try:
+            async with bus.listen(bus.SUPERVISOR_TOPIC) as waiter:
+                reconciled_at = -RECONCILE_S
+                while True:
+                    now = asyncio.get_running_loop().time()
+                    await self._try(self.reclaim_deleted)
+                    await self._try(self.suspend_idle)
+                    self._archive_beside()
+                    if now - reconciled_at >= RECONCILE_S:
+                        reconciled_at = now
+                        await self._try(self.expire)
+                        await self._try(self.reconcile)
+                        await self._try(services.file_uploads_expire)
+                    await waiter.wait(LOOK_S)
+        finally:
+            if self._archiving is not None:
+                self._archiving.cancel()
+                await asyncio.gather(self._archiving, return_exceptions=True)
+
+    def _archive_beside(self) -> None:
+        """A large workspace takes long, and nothing else may wait for it."""
+        if self._archiving is None or self._archiving.done():
+            self._archiving = asyncio.create_task(self._try(self.archive_old), name="archiving")
 
     async def _try(self, work: Callable[[], Awaitable[None]]) -> None:
         """A pass that fails is logged and made again; it keeps no other from being made."""
@@ -91,51 +100,30 @@ class Reaper:
 
     async def suspend_idle(self) -> None:
         """Remove containers of which nobody made use for as long as their session says."""
-        now = timezone.now()
         rows = Session.objects.filter(
             container_state=ContainerState.CONNECTED, deletion_requested_at=None
         )
-        async for session in rows.exclude(id__in=_running()):
-            at = session.suspends_at
-            if at is None:
-                self._cpu.pop(session.id, None)
-            elif await self._works(session):
-                await services.session_touch(session=session)
-            elif at <= now:
-                self._cpu.pop(session.id, None)
-                await self._try(partial(self._suspend, session))
+        idle = [
+            session
+            async for session in rows.exclude(id__in=_running())
+            if session.suspends_at is not None
+        ]
+        self._idleness.keep_only(session.id for session in idle)
+        for session in idle:
+            await self._try(partial(self._look_at, session))
 
-    async def _suspend(self, session: Session) -> None:
-        await self._shells.end_all(session.id, "The session was suspended, as nobody used it.")
-        await self._sandboxes.discard(
-            session,
-            ContainerState.SUSPENDED,
-            "Suspended, as nobody used it. Files are kept; a message starts it again.",
-            even_if_busy=False,
-        )
-
-    async def _works(self, session: Session) -> bool:
-        """Whether something is under way that no turn stands for: a download, somebody who types
-        in a shell, what runs in one, or a program left in the background that uses the CPU."""
-        sandbox = self._sandboxes.channel_now(session.id)
-        if sandbox is None:
-            return False
-        if sandbox.is_in_use or self._shells.is_busy(session.id, within_s=2 * LOOK_S):
-            return True
-        try:
-            async for shell in Shell.objects.filter(session=session, ended_at=None):
-                if await sandbox.is_foreground_busy(shell.shell_id):
-                    return True
-            used = (await sandbox.usage()).cpu_seconds
-        except BerthError:
-            return False
-        if used is None:
-            return False
-        now = asyncio.get_running_loop().time()
-        seen_at, before = self._cpu.setdefault(session.id, (now, used))
-        if now - seen_at >= RECONCILE_S:
-            self._cpu[session.id] = (now, used)
-        return used - before > BUSY_SHARE * max(now - seen_at, RECONCILE_S)
+    async def _look_at(self, session: Session) -> None:
+        is_due = session.suspends_at is not None and session.suspends_at <= timezone.now()
+        finding = await self._idleness.look(session, is_due=is_due)
+        if finding == "works":
+            await services.session_touch(session=session)
+        elif is_due and finding == "rests":
+            await self._sandboxes.discard(
+                session,
+                ContainerState.SUSPENDED,
+                "Suspended, as nobody used it. Files are kept; a message starts it again.",
+                even_if_busy=False,
+            )
 
     async def archive_old(self) -> None:
         """Archive workspaces that nobody has come back to."""
@@ -163,12 +151,15 @@ class Reaper:
             assert session.container_started_at is not None
             life = timezone.now() - session.container_started_at
             if life.total_seconds() >= limits.session_time_s:
-                await self._sandboxes.discard(
-                    session,
-                    ContainerState.SUSPENDED,
-                    "The session's time is used up. Files are kept; a message starts it again.",
-                    even_if_busy=False,
-                )
+                await self._try(partial(self._expire, session))
+
+    async def _expire(self, session: Session) -> None:
+        await self._sandboxes.discard(
+            session,
+            ContainerState.SUSPENDED,
+            "The session's time is used up. Files are kept; a message starts it again.",
+            even_if_busy=False,
+        )
 
 
 def _running() -> QuerySet[Turn, Any]:

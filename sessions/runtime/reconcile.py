@@ -4,12 +4,14 @@ Every container and volume is named in a row before it is made, so what no row n
 """
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 from django.db.models import Q
 
-from sessions.errors import NotFoundError
+from sessions.errors import EngineUnavailableError, NotFoundError, SandboxError
 from sessions.models import ContainerState, PooledContainer, Reclaimed, Session, Turn, TurnStatus
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.base import ContainerInfo
@@ -26,15 +28,29 @@ async def reconcile(sandboxes: Sandboxes) -> None:
     owned_containers, owned_volumes, archived = await _owned(sandboxes)
     for container in containers:
         if not owned_containers & {container.container_id, container.engine_id}:
-            await backend.remove(container.container_id)
-            await _record("container", container.container_id, container.session_id)
+            with _going_on(container.container_id):
+                await backend.remove(container.container_id)
+                await _record("container", container.container_id, container.session_id)
     for name, session_id in volumes.items():
         if name not in owned_volumes:
-            await backend.remove_volume(name)
-            await _record("volume", name, session_id)
+            with _going_on(name):
+                await backend.remove_volume(name)
+                await _record("volume", name, session_id)
     for path in archives:
-        await _look_at_archive(path, archived)
+        with _going_on(path.name):
+            await _look_at_archive(path, archived)
     await _mend_rows(sandboxes, containers)
+
+
+@contextlib.contextmanager
+def _going_on(name: str) -> Iterator[None]:
+    """What cannot be removed, a volume that somebody mounted for one, keeps nothing else."""
+    try:
+        yield
+    except EngineUnavailableError:
+        raise
+    except (SandboxError, OSError) as error:
+        logger.warning("%s is not put right yet: %s", name, error)
 
 
 async def _owned(sandboxes: Sandboxes) -> tuple[set[str], set[str], set[str]]:
@@ -48,7 +64,7 @@ async def _owned(sandboxes: Sandboxes) -> tuple[set[str], set[str], set[str]]:
     async for session in Session.objects.all():
         containers.add(session.container_id)
         volumes.add(session.workspace_volume)
-        if session.archived_at or sandboxes.is_in_hand(session):
+        if session.archived_at or await sandboxes.is_in_hand(session):
             archived.add(str(session.id))
     return containers - {""}, volumes - {""}, archived
 
@@ -73,12 +89,10 @@ async def _mend_rows(sandboxes: Sandboxes, containers: list[ContainerInfo]) -> N
         is_half_made = row.container_state == ContainerState.PENDING
         if row.container_id in running and not is_half_made:
             continue
-        if sandboxes.is_in_hand(row):
+        if await sandboxes.is_in_hand(row):
             continue
-        try:
+        with contextlib.suppress(NotFoundError), _going_on(f"session {row.id}"):
             await sandboxes.put_right(row)
-        except NotFoundError:
-            continue  # deleted meanwhile
 
 
 async def _record(kind: str, name: str, session_id: str) -> None:

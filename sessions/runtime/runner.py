@@ -167,7 +167,6 @@ class Runner:
             limits=self._limits,
             stop=self.stop,
             recorded=recorded,
-            recorded_in=self.session.container_id,
         )
         # The container starts while the model thinks; who needs it waits for the same start.
         warming = asyncio.create_task(self._sandboxes.connect(self.session))

@@ -6,7 +6,7 @@ Each step is noted in the session's row before it is taken (container_rows.py).
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from django.utils import timezone
@@ -69,6 +69,8 @@ class Sandboxes:
         self._container_ids: dict[uuid.UUID, str] = {}
         self._locks: dict[uuid.UUID, asyncio.Lock] = {}
         self._shells: dict[str, str] = {}
+        self.before_discard: Callable[[uuid.UUID, str], Awaitable[None]] | None = None
+        """Told, session and reason, before a container is taken away on purpose."""
 
     @asynccontextmanager
     async def _locked(self, session_id: uuid.UUID) -> AsyncIterator[None]:
@@ -85,6 +87,9 @@ class Sandboxes:
 
         Raises: SandboxUnavailableError, ImageNotFoundError, NotFoundError for a deleted session.
         """
+        channel = self.channel_now(session.id)
+        if channel is not None:
+            return channel
         opening = self._openings.get(session.id)
         if opening is None or opening.done():
             opening = asyncio.create_task(self._connect(session))
@@ -107,7 +112,7 @@ class Sandboxes:
 
     async def _find_or_make(self, row: Session) -> Sandbox:
         """Raises: rows.TakenError when another process is at it."""
-        if rows.is_being_made(row, lease=self.lease):
+        if await rows.is_being_made(row, lease=self.lease):
             raise rows.TakenError
         if row.container_id and row.container_state in (State.PENDING, State.FAILED):
             await self.backend.remove(row.container_id)  # half made, so nothing ran in it yet
@@ -128,6 +133,9 @@ class Sandboxes:
 
     async def reconnect(self, session: Session, container_id: str) -> Sandbox:
         """That very container again. Raises: ContainerLostError when it is gone."""
+        channel = self.channel_now(session.id)
+        if channel is not None and self._container_ids.get(session.id) == container_id:
+            return channel  # whoever takes the container away may be waiting for it
         async with self._locked(session.id):
             row = await Session.objects.aget(id=session.id)
             if not container_id or row.container_id != container_id:
@@ -281,11 +289,16 @@ class Sandboxes:
     async def discard(
         self, session: Session, state: State, reason: str, *, even_if_busy: bool = True
     ) -> None:
-        """Remove the container; the workspace stays. Raises: EngineUnavailableError."""
+        """Remove the container; the workspace stays. Its shells are told why before.
+
+        Raises: EngineUnavailableError.
+        """
         async with self._locked(session.id):
             row = await Session.objects.aget(id=session.id)
             if not even_if_busy and await rows.is_busy(row, seen=session):
                 return
+            if row.container_id and self.before_discard is not None:
+                await self.before_discard(session.id, reason)
             await self._close(session.id)
             if row.container_id:
                 await self.backend.remove(row.container_id)
@@ -318,14 +331,15 @@ class Sandboxes:
                 await rows.forget(row, State.SUSPENDED, error.message)
                 raise
             reason = "Unused for long, so its files were archived. A message restores them."
-            await rows.forget(
+            if not await rows.forget(
                 row,
                 State.EXPIRED,
                 reason,
                 workspace_volume="",
                 archived_at=timezone.now(),
                 archive_bytes=size,
-            )
+            ):
+                raise ConflictError("Another process took the session up meanwhile.")
             await self.backend.remove_volume(volume)
 
     async def _write_archive(self, row: Session) -> int:
@@ -338,10 +352,12 @@ class Sandboxes:
         await self.backend.remove(row.container_id)
         return size
 
-    def is_in_hand(self, row: Session) -> bool:
+    async def is_in_hand(self, row: Session) -> bool:
         """Whether somebody is at work on its container, here or in another living process."""
         lock = self._locks.get(row.id)
-        return rows.is_being_made(row, lease=self.lease) or (lock is not None and lock.locked())
+        if lock is not None and lock.locked():
+            return True
+        return await rows.is_being_made(row, lease=self.lease)
 
     async def put_right(self, seen: Session) -> None:
         """End what a crash interrupted: the container goes, the files stay where they are whole.
@@ -402,3 +418,7 @@ class Sandboxes:
         """The open channel, if there is one: nothing is made, opened or woken."""
         channel = self._channels.get(session_id)
         return channel if channel is not None and channel.is_open else None
+
+    def open_sessions(self) -> list[uuid.UUID]:
+        """Those to whose container a channel is open here."""
+        return [session_id for session_id, channel in self._channels.items() if channel.is_open]

@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 from django.db import DatabaseError
 
+from sessions import services
 from sessions.errors import (
     ContainerLostError,
+    LeaseLostError,
     NotFoundError,
     SandboxError,
     SandboxUnavailableError,
@@ -69,7 +71,8 @@ class ShellFollower:
         return self._exec is not None
 
     async def follow(self) -> Ending:
-        """Raises: NotFoundError when the session is gone."""
+        """Raises: NotFoundError when the session is gone, LeaseLostError when another process has
+        taken the shell up."""
         async with asyncio.TaskGroup() as helpers:
             works = (self._typed.pump(), self._ack_stored(), self._pass_sizes_on())
             tasks = [helpers.create_task(work) for work in works]
@@ -109,6 +112,9 @@ class ShellFollower:
         session = await rows.afirst()
         if session is None:
             raise NotFoundError("The session is gone.")
+        lease = self._sandboxes.lease
+        if not await services.shell_is_held(shell=self._row, lease=lease):
+            raise LeaseLostError(f"Another process holds {self._row.shell_id}.")
         sandbox = await self._sandboxes.reconnect(session, self._row.container_id)
         program = await self._sandboxes.shell(session)
         exec_ = await sandbox.exec(

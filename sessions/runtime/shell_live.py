@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.utils import timezone
 
 from sessions import services
-from sessions.errors import NotFoundError
+from sessions.errors import LeaseLostError, NotFoundError
 from sessions.events import log
 from sessions.events.types import Ending, Output, OutputDropped, ShellResized
 from sessions.models import Shell
@@ -46,10 +46,12 @@ class LiveShell:
 
     def __init__(self, row: Shell, sandboxes: Sandboxes) -> None:
         self.row = row
+        self._lease = sandboxes.lease
         self.ring = ShellRing(TerminalSize(row.columns, row.rows))
         self.record = ShellRecord(
             row.session_id,
             row.shell_id,
+            lease=sandboxes.lease,
             max_bytes=Limits.from_json(row.session.limits).max_output_bytes,
             on_stored=self._on_stored,
         )
@@ -71,6 +73,8 @@ class LiveShell:
         self.viewers: set[ShellViewer] = set()
         self.ending: Ending | None = None
         self.last_activity_at: dt.datetime = row.opened_at
+        self.is_elsewhere = False
+        """Another process has taken it up: it goes on there, and is over here."""
         self.loaded = asyncio.Event()
         self.over = asyncio.Event()
 
@@ -155,6 +159,7 @@ class LiveShell:
     async def run(self) -> None:
         """Raises nothing but cancellation: what fails ends the shell, and is logged."""
         try:
+            await services.shell_take(shell=self.row, lease=self._lease)
             await self._load()
             if self.ending is None:
                 self.record.start()
@@ -163,6 +168,8 @@ class LiveShell:
         except* NotFoundError:
             logger.info("session %s: gone, with %s", self.row.session_id, self.row.shell_id)
             self.ending = Ending("container_lost")
+        except* LeaseLostError:
+            self.is_elsewhere = True
         except* Exception:
             logger.exception("session %s: %s failed", self.row.session_id, self.row.shell_id)
             self.ending = Ending("container_lost")

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from django.db import DatabaseError
 
-from sessions.errors import NotFoundError
+from sessions.errors import LeaseLostError, NotFoundError
 from sessions.events import bus, log
 from sessions.events.types import EventBody, Output, OutputDropped, ShellResized
 from sessions.runtime.pending import EVENT_BYTES, PendingEvents
@@ -39,11 +39,13 @@ class ShellRecord:
         session_id: uuid.UUID,
         shell_id: str,
         *,
+        lease: str,
         max_bytes: int,
         on_stored: Callable[[], None],
     ) -> None:
         self._session_id = session_id
         self._shell_id = shell_id
+        self._lease = lease
         self._budget = max_bytes
         self._on_stored = on_stored
         self._pending = PendingEvents()
@@ -57,7 +59,7 @@ class ShellRecord:
         self.accepted_end = 0
         """All output before this is stored or about to be."""
         self.is_gone = False
-        """The session was deleted: there is nothing to write to any more."""
+        """The session was deleted, or another process holds the shell: nothing more is written."""
 
     @property
     def is_full(self) -> bool:
@@ -145,8 +147,9 @@ class ShellRecord:
         while batch:
             started_at = time.monotonic()
             try:
-                last = await log.append(self._session_id, batch)
-            except NotFoundError:
+                held = (self._shell_id, self._lease)
+                last = await log.append(self._session_id, batch, shell=held)
+            except (NotFoundError, LeaseLostError):
                 self.is_gone = True
                 return
             except DatabaseError:

@@ -13,6 +13,7 @@ from sessions import services
 from sessions.errors import ConflictError
 from sessions.events.types import Ending
 from sessions.models import Session, Shell
+from sessions.runtime.leases import is_holder_dead
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.shell_live import LiveShell
 from sessions.runtime.shell_resources import ShellResources
@@ -32,6 +33,7 @@ class Shells:
         self._live: dict[str, LiveShell] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._resources = ShellResources(sandboxes)
+        sandboxes.before_discard = self.end_all
 
     async def open(
         self, *, session: Session, user: User, size: TerminalSize, viewer: str = ""
@@ -53,13 +55,15 @@ class Shells:
             container_id=container_id,
             size=size,
             viewer=viewer,
+            lease=self._sandboxes.lease,
         )
         row.session = session
         self.live(row)
         return row
 
     def live(self, row: Shell) -> LiveShell:
-        """The shell of this row, whose session is loaded, to be looked at."""
+        """The shell of this row, whose session is loaded, to be looked at. Another process that
+        followed it lets go of it: pages of one session belong to one process."""
         found = self._live.get(row.shell_id)
         if found is None:
             found = self._live[row.shell_id] = LiveShell(row, self._sandboxes)
@@ -79,15 +83,19 @@ class Shells:
 
     def forget_if_unused(self, shell: LiveShell) -> None:
         """Of a shell that has ended only the log is kept, once nobody looks at it."""
-        if shell.over.is_set() and not shell.viewers:
+        if not shell.over.is_set() or self._live.get(shell.row.shell_id) is not shell:
+            return
+        if shell.is_elsewhere or not shell.viewers:
             self._live.pop(shell.row.shell_id, None)
             self._tasks.pop(shell.row.shell_id, None)
 
     async def resume(self) -> None:
-        """Go on with what an earlier process looked after."""
+        """Go on with what nobody looks after any more."""
         rows = Shell.objects.filter(ended_at=None, session__deletion_requested_at=None)
-        async for row in rows.select_related("session"):
-            self.live(row)
+        others = rows.exclude(holder=self._sandboxes.lease)
+        async for row in others.select_related("session"):
+            if not row.holder or await is_holder_dead(row.holder, since=row.opened_at):
+                self.live(row)
 
     async def close_shell(self, row: Shell) -> None:
         """Kill all that runs in the shell; a shell that has ended stays as it is."""
@@ -101,9 +109,10 @@ class Shells:
         await asyncio.gather(*(self._end(shell, reason) for shell in shells))
 
     async def _end(self, shell: LiveShell, reason: str) -> None:
-        await shell.stop(reason)
         try:
             async with asyncio.timeout(END_TIMEOUT_S):
+                await shell.loaded.wait()
+                await shell.stop(reason)
                 await shell.over.wait()
         except TimeoutError:
             # Nobody answers in the container. It is killed there as soon as somebody does.

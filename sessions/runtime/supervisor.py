@@ -54,7 +54,7 @@ class Supervisor:
         self._renewed_at = 0.0
         self._faults: dict[uuid.UUID, _Fault] = {}
         self.reaper = Reaper(
-            runtime.sandboxes, retention=runtime.config.retention, shells=runtime.shells
+            runtime.sandboxes, shells=runtime.shells, retention=runtime.config.retention
         )
 
     async def run(self) -> None:
@@ -195,7 +195,7 @@ class Supervisor:
     async def _take_lease(self, session: Session, *, dead_holder: str = "") -> bool:
         now = timezone.now()
         free = Q(lease_owner="") | Q(lease_until__lt=now) | Q(lease_owner=self._lease)
-        if dead_holder and is_holder_dead(dead_holder):
+        if dead_holder and await is_holder_dead(dead_holder):
             free |= Q(lease_owner=dead_holder)
         taken = await Session.objects.filter(free, id=session.id).aupdate(
             lease_owner=self._lease, lease_until=now + dt.timedelta(seconds=LEASE_S)

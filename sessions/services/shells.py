@@ -48,11 +48,17 @@ def viewer_token(value: object) -> str:
 
 
 async def shell_create(
-    *, session: Session, user: User, container_id: str, size: TerminalSize, viewer: str = ""
+    *,
+    session: Session,
+    user: User,
+    container_id: str,
+    size: TerminalSize,
+    viewer: str = "",
+    lease: str = "",
 ) -> Shell:
     """A shell that is about to start in the container.
 
-    `viewer` is the token of the page that opens it and gets the keyboard; empty for the first of
+    `lease` names the process that follows it. `viewer` is the token of the page that opens it and gets the keyboard; empty for the first of
     the user's that looks. Raises: ConflictError when `MAX_OPEN_SHELLS` are open already.
     """
     shell_id = f"shell-{uuid.uuid4().hex}"
@@ -71,6 +77,7 @@ async def shell_create(
                 shell_id=shell_id,
                 number=(shells.aggregate(last=Max("number"))["last"] or 0) + 1,
                 container_id=container_id,
+                holder=lease,
                 opened_by=user,
                 opener_name=user.get_username(),
                 writer_name=user.get_username() if viewer else "",
@@ -85,6 +92,16 @@ async def shell_create(
     shell = await write()
     await bus.notify(bus.session_topic(session.id))
     return shell
+
+
+async def shell_take(*, shell: Shell, lease: str) -> None:
+    """Let this process alone store what it prints, from now on; one that ended stays as it is."""
+    await Shell.objects.filter(pk=shell.pk, ended_at=None).aupdate(holder=lease)
+    await shell.arefresh_from_db(fields=["holder", "ended_at", "ending"])
+
+
+async def shell_is_held(*, shell: Shell, lease: str) -> bool:
+    return await Shell.objects.filter(pk=shell.pk, holder=lease).aexists()
 
 
 async def shell_set_writer(*, shell: Shell, user_name: str, viewer: str) -> None:

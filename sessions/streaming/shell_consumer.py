@@ -21,7 +21,12 @@ from sessions.runtime.wiring import runtime
 from sessions.sandbox.base import TerminalSize
 from sessions.streaming.access import SESSION_CHECK_S, SessionAccess, current_user
 from sessions.streaming.consumers import OwnedTaskConsumer
-from sessions.streaming.protocol import CLOSE_BAD_FRAME, CLOSE_NOT_FOUND, CLOSE_NOT_SIGNED_IN
+from sessions.streaming.protocol import (
+    CLOSE_BAD_FRAME,
+    CLOSE_ELSEWHERE,
+    CLOSE_NOT_FOUND,
+    CLOSE_NOT_SIGNED_IN,
+)
 from sessions.streaming.shell_protocol import (
     Acked,
     Attach,
@@ -171,6 +176,9 @@ class ShellConsumer(OwnedTaskConsumer):
             self._changed.clear()
             await self._access.refresh()
             await self._send_news(viewer)
+            if self._shell.is_elsewhere:
+                await self.close(CLOSE_ELSEWHERE)
+                return
             has_room = feed.offset - self._acked < WINDOW_BYTES
             item = await feed.next() if has_room else None
             if item is not None:

@@ -1,5 +1,6 @@
 """What keeps a container that nobody looks at, in a real one."""
 
+import asyncio
 import datetime as dt
 
 import pytest
@@ -26,16 +27,37 @@ async def look(reaper: Reaper, session: Turns) -> str:
 
 async def test_a_program_left_behind_keeps_it_while_it_computes(alice: User) -> None:
     async with turns(alice) as session:
-        reaper = Reaper(session.runtime.sandboxes)
+        reaper = Reaper(session.runtime.sandboxes, observe_s=0)
         await session.sandbox()
         await reaper.suspend_idle()  # notes what it had used until then
         await session.run(COMPUTING.format(seconds=2) + " sleep 2")
         assert await look(reaper, session) == "connected"
 
 
+async def look_twice(session: Turns) -> str:
+    """As a process does that has no channel to it yet: first it watches."""
+    await session.runtime.sandboxes.close_channels()
+    reaper = Reaper(session.runtime.sandboxes, observe_s=1)
+    assert await look(reaper, session) == "connected"
+    await asyncio.sleep(1.1)
+    return await look(reaper, session)
+
+
+async def test_one_that_computes_keeps_it_over_a_restart(alice: User) -> None:
+    async with turns(alice) as session:
+        await session.run(COMPUTING.format(seconds=20))
+        assert await look_twice(session) == "connected"
+
+
+async def test_one_that_only_waits_does_not_after_a_restart(alice: User) -> None:
+    async with turns(alice) as session:
+        await session.run(SLEEPING)
+        assert await look_twice(session) == "suspended"
+
+
 async def test_one_that_only_waits_does_not(alice: User) -> None:
     async with turns(alice) as session:
-        reaper = Reaper(session.runtime.sandboxes)
+        reaper = Reaper(session.runtime.sandboxes, observe_s=0)
         await session.sandbox()
         await reaper.suspend_idle()
         await session.run(SLEEPING)

@@ -5,6 +5,7 @@ Every statement that writes to the database and every call to the engine is a st
 process then makes one pass.
 """
 
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ from tests.sandbox.child_backend import ChildBackend
 
 pytestmark = pytest.mark.slow
 
-DEAD_LEASE = f"{lease_name().partition(':')[0]}:{2**22 + 1}:dead"
+DEAD_LEASE = lease_name().replace(f":{os.getpid()}:", f":{2**22 + 1}:", 1)
 """With a pid above the largest that Linux hands out."""
 WRITES = ("INSERT", "UPDATE", "DELETE")
 ENGINE_VERBS = ("create", "open", "remove", "remove_volume", "set_limits")

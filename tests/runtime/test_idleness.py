@@ -1,8 +1,10 @@
 """Idle containers are suspended, never one that works; old workspaces become archives."""
 
 import asyncio
+import dataclasses
 import datetime as dt
 import os
+import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -11,15 +13,24 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from sessions import services
-from sessions.errors import ConflictError, InvalidInputError, SandboxError
+from sessions.errors import (
+    ConflictError,
+    EngineUnavailableError,
+    InvalidInputError,
+    SandboxError,
+    SandboxUnavailableError,
+)
 from sessions.events.types import ContainerState, ShellEnded
 from sessions.models import ContainerState as State
 from sessions.models import Session, Shell
 from sessions.runtime.archives import Archives
+from sessions.runtime.keeper import Keeper
 from sessions.runtime.process import Runtime
 from sessions.runtime.reaper import Reaper
-from sessions.sandbox.base import ExecRequest, Sandbox, TerminalSize
-from sessions.sandbox.limits import MIB
+from sessions.runtime.shells import Shells
+from sessions.sandbox.base import ContainerSpec, ExecRequest, Sandbox, TerminalSize, Usage
+from sessions.sandbox.channel import GuestChannel
+from sessions.sandbox.limits import MIB, Limits
 from tests.runtime.conftest import Log
 from tests.sandbox.child_backend import ChildBackend
 
@@ -51,7 +62,7 @@ async def test_an_idle_container_is_suspended_and_its_files_stay(
     sandboxes = sandbox_runtime.sandboxes
     session = await idle(sandbox_runtime, agent_session)
     await (await sandboxes.connect(session)).write_file("kept", b"here")
-    await Reaper(sandboxes).suspend_idle()
+    await Reaper(sandboxes, observe_s=0).suspend_idle()
     row = await Session.objects.aget(id=session.id)
     assert (row.container_state, row.container_id) == ("suspended", "")
     assert row.suspends_at is None
@@ -78,7 +89,7 @@ async def test_a_container_that_is_not_idle_stays(
         await session.turns.aupdate(status="running")
     else:
         await services.session_keep(session=session)
-    await Reaper(sandbox_runtime.sandboxes).suspend_idle()
+    await Reaper(sandbox_runtime.sandboxes, observe_s=0).suspend_idle()
     assert await state_of(session) == "connected"
 
 
@@ -88,14 +99,14 @@ async def test_a_command_that_is_followed_keeps_its_container(
     session = await idle(sandbox_runtime, agent_session)
     sandbox = await sandbox_runtime.sandboxes.connect(session)
     command = await sandbox.exec(ExecRequest(exec_id="long", argv=("sleep", "60")))
-    await Reaper(sandbox_runtime.sandboxes).suspend_idle()
+    await Reaper(sandbox_runtime.sandboxes, observe_s=0).suspend_idle()
     assert await state_of(session) == "connected"
     assert (await Session.objects.aget(id=session.id)).last_active_at > session.last_active_at
     await command.stop()
     async for _ in command:
         pass
     await Session.objects.filter(id=session.id).aupdate(last_active_at=timezone.now() - HOUR)
-    await Reaper(sandbox_runtime.sandboxes).suspend_idle()
+    await Reaper(sandbox_runtime.sandboxes, observe_s=0).suspend_idle()
     assert await state_of(session) == "suspended"
 
 
@@ -111,7 +122,7 @@ async def test_a_shell_at_its_prompt_does_not_keep_it_but_what_runs_in_one_does(
     shells = sandbox_runtime.shells
     shell = await shells.open(session=session, user=alice, size=TerminalSize(80, 24))
     live = shells.live(shell)
-    reaper = Reaper(sandbox_runtime.sandboxes, shells=shells)
+    reaper = Reaper(sandbox_runtime.sandboxes, shells=shells, observe_s=0)
     await eventually(lambda: not_busy(sandbox, shell))
 
     live.typed.accept(0, b"sleep 60\n")
@@ -128,7 +139,7 @@ async def test_a_shell_at_its_prompt_does_not_keep_it_but_what_runs_in_one_does(
     row = await Session.objects.aget(id=session.id)
     assert row.container_state == "suspended"
     (ended,) = await Log(session).of(ShellEnded)
-    assert "suspended" in ended.reason
+    assert "nobody used it" in ended.reason
 
 
 async def test_something_that_begins_in_the_same_moment_wins(
@@ -138,6 +149,105 @@ async def test_something_that_begins_in_the_same_moment_wins(
     await services.session_keep(session=seen)
     await sandbox_runtime.sandboxes.discard(seen, State.SUSPENDED, "", even_if_busy=False)
     assert await state_of(seen) == "connected"
+
+
+async def test_a_shell_is_not_ended_for_a_suspension_that_does_not_come(
+    sandbox_runtime: Runtime, agent_session: Session, alice: User
+) -> None:
+    seen = await idle(sandbox_runtime, agent_session)
+    shells = sandbox_runtime.shells
+    shell = await shells.open(session=seen, user=alice, size=TerminalSize(80, 24))
+    await services.session_keep(session=seen)
+    await sandbox_runtime.sandboxes.discard(seen, State.SUSPENDED, "", even_if_busy=False)
+    assert (await Shell.objects.aget(pk=shell.pk)).ended_at is None
+    await sandbox_runtime.sandboxes.discard(seen, State.DISCONNECTED, "On purpose.")
+    (ended,) = await Log(seen).of(ShellEnded)
+    assert (ended.ending["kind"], ended.reason) == ("stopped", "On purpose.")
+
+
+async def test_a_process_without_a_reaper_keeps_what_is_used_through_it(
+    sandbox_runtime: Runtime, agent_session: Session, alice: User
+) -> None:
+    session = await idle(sandbox_runtime, agent_session)
+    keeper = Keeper(sandbox_runtime)
+    await keeper.keep_used()
+    assert (await Session.objects.aget(id=session.id)).last_active_at == session.last_active_at
+    shells = sandbox_runtime.shells
+    shell = await shells.open(session=session, user=alice, size=TerminalSize(80, 24))
+    shells.live(shell).typed.accept(0, b"echo on\n")
+    await eventually(lambda: is_used_lately(shells, session))
+    await Session.objects.filter(id=session.id).aupdate(last_active_at=timezone.now() - HOUR)
+    await keeper.keep_used()
+    row = await Session.objects.aget(id=session.id)
+    assert timezone.now() - row.last_active_at < dt.timedelta(minutes=1)
+
+
+async def is_used_lately(shells: Shells, session: Session) -> bool:
+    return shells.is_busy(session.id, within_s=10)
+
+
+async def test_one_container_that_does_not_answer_keeps_no_other(
+    sandbox_runtime: Runtime, agent_session: Session, alice: User
+) -> None:
+    """And it goes itself when it stays silent; an engine that is away decides nothing."""
+    sandboxes = sandbox_runtime.sandboxes
+    silent = await idle(sandbox_runtime, agent_session)
+    await sandboxes.close_channels()
+    other = await services.session_create(
+        owner=alice,
+        text="Second",
+        provider="scripted",
+        model="scripted",
+        image="berth/sandbox-slim",
+        limits=Limits(),
+    )
+    await idle(sandbox_runtime, other)
+    errors: list[SandboxError] = [EngineUnavailableError("away")] * 4
+    errors += [SandboxUnavailableError("silent")] * 3
+    reconnect = sandboxes.reconnect
+
+    async def failing(session: Session, container_id: str) -> Sandbox:
+        if session.id == silent.id and errors:
+            raise errors.pop(0)
+        return await reconnect(session, container_id)
+
+    sandboxes.reconnect = failing  # type: ignore[method-assign]
+    reaper = Reaper(sandboxes, observe_s=0)
+    await reaper.suspend_idle()
+    assert await state_of(other) == "suspended"
+    for _ in range(5):
+        assert await state_of(silent) == "connected"
+        await reaper.suspend_idle()
+    await reaper.suspend_idle()
+    assert await state_of(silent) == "suspended"
+
+
+async def test_a_container_taken_up_from_before_is_watched_before_it_is_said_to_rest(
+    sandbox_runtime: Runtime, agent_session: Session
+) -> None:
+    session = await idle(sandbox_runtime, agent_session)
+    sandbox = await sandbox_runtime.sandboxes.connect(session)
+    assert isinstance(sandbox, GuestChannel)
+    used = 5.0
+
+    async def usage() -> Usage:
+        return dataclasses.replace(await GuestChannel.usage(sandbox), cpu_seconds=used)
+
+    sandbox.usage = usage  # type: ignore[method-assign]
+    watching = Reaper(sandbox_runtime.sandboxes, observe_s=0.3)
+    await watching.suspend_idle()
+    assert await state_of(session) == "connected", "one look tells nothing"
+    used = 6.0
+    await asyncio.sleep(0.3)
+    await watching.suspend_idle()
+    row = await Session.objects.aget(id=session.id)
+    assert timezone.now() - row.last_active_at < dt.timedelta(minutes=1), "it works"
+    resting = Reaper(sandbox_runtime.sandboxes, observe_s=0.3)
+    await Session.objects.filter(id=session.id).aupdate(last_active_at=timezone.now() - HOUR)
+    await resting.suspend_idle()
+    await asyncio.sleep(0.3)
+    await resting.suspend_idle()
+    assert await state_of(session) == "suspended"
 
 
 @pytest.mark.parametrize("seconds", [-1, 59, 31 * 24 * 3600])
@@ -215,6 +325,58 @@ async def test_a_young_workspace_or_one_with_a_message_waiting_is_left_alone(
     await reaper_of(sandbox_runtime).archive_old()
     assert await sandbox_runtime.sandboxes.archives.files() == []
     assert len(await sandbox_runtime.sandboxes.backend.volumes()) == 1
+
+
+async def test_an_archive_that_takes_long_keeps_nothing_else(
+    sandbox_runtime: Runtime, agent_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandboxes = sandbox_runtime.sandboxes
+    await rested(sandbox_runtime, agent_session)
+    begun = asyncio.Event()
+
+    async def endless(_session: Session) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(sandboxes, "archive", endless)
+    monkeypatch.setattr("sessions.runtime.reaper.LOOK_S", 0.05)
+    running = asyncio.create_task(reaper_of(sandbox_runtime).run())
+    await asyncio.wait_for(begun.wait(), 10)
+    await sandboxes.backend.create(
+        ContainerSpec("stray", "berth/sandbox-slim", "stray", Limits(), name="berth-stray")
+    )
+    await Session.objects.filter(id=agent_session.id).aupdate(deletion_requested_at=timezone.now())
+    await eventually(lambda: is_gone(agent_session))
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def is_gone(session: Session) -> bool:
+    return not await Session.objects.filter(id=session.id).aexists()
+
+
+async def test_a_session_that_was_taken_up_while_it_was_archived_keeps_its_volume(
+    sandbox_runtime: Runtime, agent_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandboxes = sandbox_runtime.sandboxes
+    await (await sandboxes.connect(agent_session)).write_file("file", b"x" * MIB)
+    session = await rested(sandbox_runtime, agent_session)
+    write = sandboxes.archives.write
+
+    async def taken_up_meanwhile(session_id: uuid.UUID, sandbox: Sandbox) -> int:
+        size = await write(session_id, sandbox)
+        await Session.objects.filter(id=session_id).aupdate(
+            container_id="", container_state=State.SUSPENDED
+        )
+        return size
+
+    monkeypatch.setattr(sandboxes.archives, "write", taken_up_meanwhile)
+    with pytest.raises(ConflictError):
+        await sandboxes.archive(session)
+    row = await Session.objects.aget(id=session.id)
+    assert (row.archived_at, row.workspace_volume) == (None, session.workspace_volume)
+    assert list(await sandboxes.backend.volumes()) == [session.workspace_volume]
+    assert (await (await sandboxes.connect(row)).stat("file")).size == MIB
 
 
 async def test_what_is_in_use_is_not_archived(

@@ -1,10 +1,12 @@
 import asyncio
 import datetime as dt
 
+import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
 from sessions import services
+from sessions.errors import SandboxError
 from sessions.events.types import ContainerState, Output
 from sessions.models import Event, Reclaimed, Session
 from sessions.runtime.process import Runtime
@@ -51,6 +53,30 @@ async def test_what_no_session_owns_is_removed_and_recorded(
     assert list((await sandboxes.backend.volumes()).values()) == [str(agent_session.id)]
     kinds = [row.kind async for row in Reclaimed.objects.order_by("id")]
     assert kinds == ["container", "volume"]
+
+
+async def test_what_cannot_be_removed_keeps_nothing_else(
+    sandbox_runtime: Runtime, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = sandbox_runtime.sandboxes.backend
+    for number in range(3):
+        await backend.create(
+            ContainerSpec(f"stray-{number}", "child", f"berth-ws-{number}", Limits())
+        )
+    remove_volume = backend.remove_volume
+
+    async def failing(name: str) -> None:
+        if name == "berth-ws-0":
+            raise SandboxError("The volume is in use.")
+        await remove_volume(name)
+
+    monkeypatch.setattr(backend, "remove_volume", failing)
+    await Reaper(sandbox_runtime.sandboxes).reconcile()
+    assert await backend.containers() == []
+    assert list(await backend.volumes()) == ["berth-ws-0"]
+    monkeypatch.undo()
+    await Reaper(sandbox_runtime.sandboxes).reconcile()
+    assert await backend.volumes() == {}
 
 
 async def test_an_idle_container_past_its_time_goes_and_its_files_stay(

@@ -9,7 +9,6 @@ from django.contrib.auth.models import User
 from sessions import services
 from sessions.events.types import CallEnded, CallStarted, Output, TurnEnded
 from sessions.models import Session, Turn, TurnStatus
-from sessions.runtime.leases import is_holder_dead, lease_name
 from sessions.runtime.process import Runtime
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.supervisor import Supervisor
@@ -121,6 +120,29 @@ async def test_a_command_whose_container_went_meanwhile_does_not_run_again(
     assert await output_of(session) == b"ran\n"
 
 
+async def test_a_container_that_a_file_access_made_meanwhile_runs_nothing_again(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    command = "echo ran >> ran; sleep 300"  # silent, so that nothing but its start is known
+    session = await start(alice, f"```bash\n{command}\n```\n---\n```bash\ncat ran\n```")
+    first = await _run(sandbox_runtime)
+    await Log(session).wait_for(lambda body: isinstance(body, CallStarted))
+    row = await Session.objects.aget(id=session.id)
+    sandbox = await sandbox_runtime.sandboxes.connect(row)
+    async with asyncio.timeout(10):
+        while "ran" not in [entry.name for entry in await sandbox.list_dir("")]:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
+    await _end(first)
+    await sandbox_runtime.sandboxes.backend.remove(row.container_id)
+    visitor = _another(sandbox_runtime)
+    assert (await (await visitor.sandboxes.connect(row)).stat("ran")).size
+    second = await _run(visitor)
+    await Log(session).wait_for(is_end, 30)
+    await _end(second)
+    assert (await Log(session).of(CallEnded))[0].ending["kind"] == "container_lost"
+    assert await output_of(session) == b"ran\n"
+
+
 async def test_a_live_process_keeps_its_turn(sandbox_runtime: Runtime, alice: User) -> None:
     session = await start(alice, "```bash\necho on; sleep 1\n```")
     first = await _run(sandbox_runtime)
@@ -130,13 +152,3 @@ async def test_a_live_process_keeps_its_turn(sandbox_runtime: Runtime, alice: Us
     await _end(first)
     await _end(second)
     assert len(await Log(session).of(CallStarted)) == 1
-
-
-def test_only_a_dead_process_of_this_host_counts_as_dead() -> None:
-    mine = lease_name()
-    host = mine.split(":")[0]
-    assert not is_holder_dead(mine)
-    assert is_holder_dead(f"{host}:999999999:abc")
-    assert not is_holder_dead("elsewhere:999999999:abc")
-    assert not is_holder_dead("garbage")
-    assert not is_holder_dead("")

@@ -7,7 +7,16 @@ from django.test import AsyncClient
 from sessions import services
 from sessions.models import ApiKey, FileUpload, Reclaimed, Session, Shell, Turn
 
-MODELS = ("session", "turn", "apikey", "reclaimed", "shell", "fileupload", "pooledcontainer")
+MODELS = (
+    "session",
+    "turn",
+    "apikey",
+    "reclaimed",
+    "shell",
+    "fileupload",
+    "pooledcontainer",
+    "process",
+)
 
 
 async def shell_of(session: Session) -> Shell:

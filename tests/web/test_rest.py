@@ -38,7 +38,7 @@ async def archived(sandbox_runtime: Runtime, agent_session: Session) -> Session:
     await Session.objects.filter(id=agent_session.id).aupdate(
         status="idle", last_active_at=timezone.now() - LONG_AGO
     )
-    reaper = Reaper(sandboxes, retention=dt.timedelta(days=30))
+    reaper = Reaper(sandboxes, retention=dt.timedelta(days=30), observe_s=0)
     await reaper.suspend_idle()
     await reaper.archive_old()
     return await Session.objects.aget(id=agent_session.id)

@@ -43,6 +43,8 @@ Reconnect: TypeAlias = Callable[[str], Awaitable[Sandbox]]
 class RecordedCall:
     """What the log already holds of a call that an earlier process began."""
 
+    container_id: str = ""
+    """Where it began."""
     stored_bytes: int = 0
     """Of output, in the log."""
     kept: dict[Stream, HeadTail] = field(default_factory=dict)
@@ -76,8 +78,6 @@ class ToolContext:
     stop: StopSignal
     recorded: Mapping[str, RecordedCall] = field(default_factory=dict)
     """By `call_id`; empty but for a turn that goes on after a restart."""
-    recorded_in: str = ""
-    """The container those calls began in, empty when there was none left."""
 
 
 class Tool(Protocol):

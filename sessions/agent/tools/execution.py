@@ -110,11 +110,11 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
     recorded = context.recorded.get(command.call_id)
     if recorded is None:
         _, container_id = await context.connect()
-        await context.recorder.record(_started(command))
+        await context.recorder.record(_started(command, container_id))
     else:
         # It began before: it is only ever looked for where it began, because in another
         # container it would run a second time.
-        container_id = context.recorded_in
+        container_id = recorded.container_id
         progress.replay(recorded)
         if recorded.ended is not None:
             return _result(command, progress, _as_ended(recorded.ended))
@@ -130,7 +130,7 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
     return _result(command, progress, end)
 
 
-def _started(command: Command) -> CallStarted:
+def _started(command: Command, container_id: str) -> CallStarted:
     return CallStarted(
         call_id=command.call_id,
         tool_call_id=command.tool_call_id,
@@ -139,6 +139,7 @@ def _started(command: Command) -> CallStarted:
         command=command.text,
         timeout_s=command.timeout_s,
         writes=command.writes,
+        container_id=container_id,
     )
 
 

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand
 from typing_extensions import override
 
 from sessions.runtime.checkpoints import checkpoints
+from sessions.runtime.keeper import kept
 from sessions.runtime.lifecycle import StopSignals, agents, pending_migrations
 from sessions.runtime.wiring import runtime
 
@@ -31,7 +32,11 @@ class Command(BaseCommand):
         process = runtime()
         try:
             limit = settings.BERTH_MAX_RUNNING_TURNS
-            async with checkpoints(), agents(process, max_running_turns=limit):
+            async with (
+                checkpoints(),
+                kept(process),
+                agents(process, max_running_turns=limit),
+            ):
                 self.stdout.write("Agents are running.")
                 self.stdout.flush()
                 await signals.wait()

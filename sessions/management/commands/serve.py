@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from sessions.management.commands.sign_in_link import ADDRESS_FILE
 from sessions.runtime.checkpoints import checkpoints
+from sessions.runtime.keeper import kept
 from sessions.runtime.lifecycle import StopSignals, agents, pending_migrations
 from sessions.runtime.request_bodies import body_limits
 from sessions.runtime.server import PacedServer
@@ -59,10 +60,10 @@ class Command(BaseCommand):
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(process.aclose)
             await stack.enter_async_context(checkpoints())
+            await stack.enter_async_context(kept(process))
             if settings.BERTH_AGENTS:
                 limit = settings.BERTH_MAX_RUNNING_TURNS
                 await stack.enter_async_context(agents(process, max_running_turns=limit))
-            await process.shells.resume()
             stack.push_async_callback(server.aclose, grace_s=RESPONSES_GRACE_S)
             token = await sign_in_link_create(user=await admin_ensure())
             link = address + reverse("sign-in-link", args=[token])

@@ -36,6 +36,7 @@ def unpack(root: str) -> dict[str, object]:
                 archive.extract(member, root, set_attrs=not member.isdir())
             for folder in reversed(folders):
                 _set_attributes(archive, folder, root)
+        os.sync()  # whoever sent it may throw the archive away next
     except tarfile.TarError as error:
         raise PathError("bad_request", "not a whole tar archive: " + str(error)) from None
     return {"count": count}
