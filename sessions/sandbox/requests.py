@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Any
 
 from typing_extensions import override
@@ -182,6 +182,14 @@ class Request(Route):
             head = wire.data_head(wire.INPUT, self._ident, wire.STDIN, self._sent, len(piece))
             self._sent += len(piece)
             await self._connection.send_soon(head + piece)
+
+    async def write_all(self, data: AsyncIterable[bytes]) -> None:
+        """To its end, or until the request is over: what is refused is not read any further."""
+        async for piece in data:
+            await self.write(piece)
+            if self._is_over:
+                return
+        await self.end_input()
 
     async def end_input(self) -> None:
         if not self._is_over:

@@ -61,10 +61,9 @@ class SandboxFiles:
         async with request:
             if isinstance(data, bytes):
                 await request.write(data)
+                await request.end_input()
             else:
-                async for chunk in data:
-                    await request.write(chunk)
-            await request.end_input()
+                await request.write_all(data)
             return _entry(tidy(path), (await request.result()).get("entry"))
 
     async def make_dir(self, path: str) -> Entry:
@@ -100,9 +99,7 @@ class SandboxFiles:
 
     async def unpack(self, data: AsyncIterable[bytes]) -> None:
         async with Request(self._connection, "unpack") as request:
-            async for chunk in data:
-                await request.write(chunk)
-            await request.end_input()
+            await request.write_all(data)
             await request.result()
 
     @asynccontextmanager

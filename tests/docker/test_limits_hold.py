@@ -86,6 +86,11 @@ async def test_a_fork_bomb_in_the_background_makes_room_for_the_next_command(ali
     async with turns(alice) as session:
         await session.run(BOMB)
         await asyncio.sleep(1)
+        for _ in range(3):
+            call = await session.run("echo alive")
+            assert (call.ending, call.output) == ({"kind": "exit", "exit_code": 0}, b"alive\n")
+        # As far as it left room by itself it goes on: what a command leaves behind may.
+        await session.run("kill -9 -1")
         await check_alive(session)
 
 

@@ -139,13 +139,18 @@ async def test_uploads_are_refused_until_there_is_room_again(limited: GuestChann
 
 
 async def test_an_upload_that_does_not_fit_leaves_nothing(limited: GuestChannel) -> None:
+    taken = 0
+
     async def endless() -> AsyncIterator[bytes]:
-        for _ in range(2000):
+        nonlocal taken
+        while taken < 2000:
+            taken += 1
             yield bytes(MIB // 4)
             await asyncio.sleep(0.02)
 
     with pytest.raises(DiskFullError):
         await limited.write_file("big", endless())
+    assert taken < 1000, "what is refused is not read any further"
     assert await limited.list_dir("") == []
     await used_becomes(limited, lambda used: used < MIB)
 
