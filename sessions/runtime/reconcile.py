@@ -86,8 +86,9 @@ async def _mend_rows(sandboxes: Sandboxes, containers: list[ContainerInfo]) -> N
     busy = Turn.objects.filter(status=TurnStatus.RUNNING).values("session")
     rows = Session.objects.filter(~Q(container_id=""), deletion_requested_at=None)
     async for row in rows.exclude(id__in=busy):
-        is_half_made = row.container_state == ContainerState.PENDING
-        if row.container_id in running and not is_half_made:
+        # Half made, or given up when the engine was too busy to remove it.
+        is_whole = row.container_state == ContainerState.CONNECTED
+        if row.container_id in running and is_whole:
             continue
         if await sandboxes.is_in_hand(row):
             continue

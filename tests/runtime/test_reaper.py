@@ -55,6 +55,20 @@ async def test_what_no_session_owns_is_removed_and_recorded(
     assert kinds == ["container", "volume"]
 
 
+async def test_a_container_given_up_while_the_engine_was_away_goes_later(
+    sandbox_runtime: Runtime, agent_session: Session
+) -> None:
+    sandboxes = sandbox_runtime.sandboxes
+    await (await sandboxes.connect(agent_session)).write_file("kept", b"here")
+    await Session.objects.filter(id=agent_session.id).aupdate(container_state="disconnected")
+    await agent_session.turns.aupdate(status="ended")
+    await Reaper(sandboxes).reconcile()
+    row = await Session.objects.aget(id=agent_session.id)
+    assert (row.container_state, row.container_id) == ("suspended", "")
+    assert await sandboxes.backend.containers() == []
+    assert (await (await sandboxes.connect(row)).stat("kept")).size == 4
+
+
 async def test_what_cannot_be_removed_keeps_nothing_else(
     sandbox_runtime: Runtime, transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
