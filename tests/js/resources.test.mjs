@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { highestOf, pathOf } from "berth/session/resources_chart";
-import { METRICS, ResourceHistory, axisTop, describe, levelOf } from "berth/session/resources_model";
+import { METRICS, ResourceHistory, axisText, axisTop, describe, levelOf } from "berth/session/resources_model";
 
 const MIB = 1 << 20;
 const [CPU, MEMORY, PIDS, DISK] = METRICS;
@@ -124,4 +124,12 @@ test("with a shell open the figures hold on past the end of a turn", () => {
     sample(400),
   );
   assert.deepEqual(made.lines(CPU, 0, 500), [[[100, 10], [200, 40], [250, 40]], [[400, 10], [500, 10]]]);
+});
+
+test("an axis says whole numbers of what is counted in them, and sizes of any kind", () => {
+  assert.equal(axisText(CPU, 5), "5 %");
+  assert.equal(axisText(CPU, 2.5), "");
+  assert.equal(axisText(PIDS, 2.5), "");
+  assert.equal(axisText(PIDS, 5), "5");
+  assert.equal(axisText(MEMORY, 2.5 * MIB), MEMORY.format(2.5 * MIB));
 });

@@ -1,7 +1,7 @@
 // Lines as SVG: a spark for the strip, a chart with axes for the panel.
 
 import { formatTime } from "berth/session/format";
-import { axisTop, describe } from "berth/session/resources_model";
+import { axisText, axisTop, describe } from "berth/session/resources_model";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -96,7 +96,7 @@ export class Chart {
       const isLimit = share === 1 && limit !== null && top >= limit;
       plot.append(
         element("line", { class: isLimit ? "chart-limit" : "chart-grid", x1: 0, x2: width, y1: y, y2: y }),
-        element("text", { x: -8, y: y + 4, "text-anchor": "end" }, this.metric.format(share * top)),
+        element("text", { x: -8, y: y + 4, "text-anchor": "end" }, axisText(this.metric, share * top)),
       );
     }
     const below = height + BOTTOM - 5;

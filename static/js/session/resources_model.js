@@ -16,6 +16,13 @@ const percent = (value) => `${Math.round(value)} %`;
  *            binary: boolean, canWarn: boolean}} Metric
  */
 
+/**
+ * What an axis says at `value`: of what is told in whole numbers nothing between two of them.
+ * @param {Metric} metric @param {number} value
+ */
+export const axisText = (metric, value) =>
+  metric.binary || Number.isInteger(value) ? metric.format(value) : "";
+
 /** @type {Metric[]} */
 export const METRICS = [
   {
@@ -42,8 +49,7 @@ export const METRICS = [
     label: "Processes",
     value: (sample) => sample.pids,
     limit: (sample) => sample.pids_limit,
-    // Between two whole numbers an axis says nothing.
-    format: (value) => (Number.isInteger(value) ? String(value) : ""),
+    format: String,
     binary: false,
     canWarn: true,
   },
