@@ -5,10 +5,10 @@ PREPARE := @sh scripts/with_python.sh -m scripts.prepare
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run sign-in test quick lint fmt bench chaos soak fuzz images doctor clean
+.PHONY: help run sign-in test quick lint fmt bench neighbours chaos soak fuzz images doctor clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: ## Set up what is missing and serve (PORT, BIND)
 	$(PREPARE) runtime engine images database
@@ -45,6 +45,10 @@ fmt: ## Format Python and templates
 bench: ## Measure, each row beside its floor
 	$(PREPARE) tools engine images
 	@$(BIN)/python -m tests.bench
+
+neighbours: ## Measure what a session feels while another is abused
+	$(PREPARE) tools engine images
+	@$(BIN)/python -m tests.bench.neighbours
 
 chaos: ## Break a working Berth on purpose, FAULTS times (SEED to repeat a run)
 	$(PREPARE) tools engine images

@@ -33,6 +33,10 @@ class Bench:
     def count(self, full: int, *, quick: int) -> int:
         return quick if self.is_quick else full
 
+    @property
+    def has_server(self) -> bool:
+        return self._server is not None
+
     async def server(self) -> ServerProcess:
         if self._server is None:
             environment = berth_environment(

@@ -6,6 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -71,6 +75,19 @@ def ratio_at_p50(ours: Sequence[float], floor: Sequence[float]) -> float:
     return percentile(ours, 0.5) / percentile(floor, 0.5)
 
 
+def write_report(
+    path: Path, machine: str, commit: str, rows: "Sequence[DataclassInstance]"
+) -> None:
+    content = {
+        "machine": machine,
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "commit": commit,
+        "rows": [asdict(row) for row in rows],
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
 @dataclass
 class Report:
     machine: str
@@ -78,14 +95,7 @@ class Report:
     rows: list[Row] = field(default_factory=list)
 
     def write(self, path: Path) -> None:
-        content = {
-            "machine": self.machine,
-            "date": dt.datetime.now(dt.UTC).date().isoformat(),
-            "commit": self.commit,
-            "rows": [asdict(row) for row in self.rows],
-        }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        write_report(path, self.machine, self.commit, self.rows)
 
 
 HEADINGS = ("name", "n", "p50", "p99", "unit", "floor p50", "ratio", "target", "met")

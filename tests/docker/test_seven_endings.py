@@ -4,25 +4,56 @@ What is checked each time: the log, what the model reads, and that the next comm
 """
 
 import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
 import pytest
 from django.contrib.auth.models import User
+from typing_extensions import override
 
 from sessions import services
 from sessions.events.types import CallEnded, Output
+from sessions.providers.base import Delta, ModelRequest
+from sessions.providers.script import since_user
+from sessions.providers.scripted import ScriptedProvider
 from sessions.sandbox.base import ExecRequest
 from sessions.sandbox.limits import MIB
 from tests.docker.turns import LIMITS, Call, Turns, turns
+from tests.scripted_models import ScriptedModels
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 TREE = (
-    "sleep 5511 & setsid sleep 5511 & nohup sleep 5511 >/dev/null 2>&1 & "
-    "setsid sh -c '(sleep 5511 </dev/null >/dev/null 2>&1 &)' & "
-    "python3 -c 'import os, time; os.setpgid(0, 0); os.closerange(0, 64); time.sleep(5511)' & "
-    '(trap "" TERM INT HUP QUIT; exec sleep 5511) & '
+    "sleep 55111 & setsid sleep 55112 & nohup sleep 55113 >/dev/null 2>&1 & "
+    "setsid sh -c '(sleep 55114 </dev/null >/dev/null 2>&1 &)' & "
+    "python3 -c 'import os, time; os.setpgid(0, 0); os.closerange(0, 64); time.sleep(55115)' & "
+    '(trap "" TERM INT HUP QUIT; exec sleep 55116) & '
 )
-MEMBERS = 6
+MEMBERS = {f"5511{n}" for n in range(1, 7)}
+MEMBER = re.compile(r"^\S+ (?:sleep |python3 .*time\.sleep\()(5511\d)\b")
+
+
+@dataclass
+class Held(ScriptedProvider):
+    """Goes on after a command only when it is let."""
+
+    may_go_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @override
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
+        if since_user(request.items)[1]:
+            await self.may_go_on.wait()
+        async for delta in super().stream(request):
+            yield delta
+
+
+def held(session: Turns) -> Held:
+    """Hold the session's turns from now on, each after its first step."""
+    models = session.runtime.models
+    assert isinstance(models, ScriptedModels)
+    models.instead = provider = Held()
+    return provider
 
 
 async def check_goes_on(session: Turns) -> None:
@@ -32,12 +63,13 @@ async def check_goes_on(session: Turns) -> None:
 
 async def until_all_run(session: Turns) -> None:
     async with asyncio.timeout(20):
-        while len(await left(session)) < MEMBERS:  # noqa: ASYNC110 - another process
+        while await left(session) != MEMBERS:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
 
 
-async def left(session: Turns) -> list[str]:
-    return [line for line in await session.processes() if "5511" in line]
+async def left(session: Turns) -> set[str]:
+    """Those of the tree that are alive."""
+    return {found[1] for line in await session.processes() if (found := MEMBER.search(line))}
 
 
 async def test_exit_and_signal(alice: User) -> None:
@@ -53,14 +85,20 @@ async def test_exit_and_signal(alice: User) -> None:
 
 async def test_timeout_leaves_nothing(alice: User) -> None:
     async with turns(alice) as session:
-        limits = LIMITS.to_json() | {"command_timeout_s": 2.0}
+        limits = LIMITS.to_json() | {"command_timeout_s": 4.0}
         session.session.limits = limits
         await session.session.asave(update_fields=["limits"])
-        call = await session.run(TREE + "echo up; wait")
-        assert call.ending == {"kind": "timeout", "timeout_s": 2.0, "signal": "SIGKILL"}
-        assert "[timed out after 2 s]" in call.told
+        provider = held(session)
+        await session.begin([TREE + "echo up; wait"])
+        await session.log.wait_for(lambda body: isinstance(body, Output))
+        await until_all_run(session)
+        await session.log.wait_for(lambda body: isinstance(body, CallEnded))
+        assert await left(session) == set()
+        provider.may_go_on.set()
+        (call,) = await session.end()
+        assert call.ending == {"kind": "timeout", "timeout_s": 4.0, "signal": "SIGKILL"}
+        assert "[timed out after 4 s]" in call.told
         assert call.output == b"up\n"
-        assert await left(session) == []
         await check_goes_on(session)
 
 
@@ -71,7 +109,7 @@ async def test_stop_leaves_nothing(alice: User) -> None:
         await until_all_run(session)
         await services.turn_stop(session=session.session)
         await session.log.wait_for(lambda body: isinstance(body, CallEnded))
-        assert await left(session) == []
+        assert await left(session) == set()
         (call,) = await session.end()
         assert call.ending == {"kind": "stopped", "signal": "SIGKILL"}
         await check_goes_on(session)
@@ -92,7 +130,7 @@ async def test_stop_spares_what_an_ended_command_left_and_its_own_stop_takes_it(
         await session.end()
         processes = await session.processes()
         assert not [line for line in processes if "5522" in line]
-        assert len(await left(session)) == MEMBERS
+        assert await left(session) == MEMBERS
         started = (await session.log.of(CallEnded))[0]
         sandbox = await session.sandbox()
         async with asyncio.timeout(10):

@@ -117,7 +117,8 @@ async def test_a_session_takes_a_waiting_container_and_its_place_is_filled(
 async def test_fifty_sessions_at_once_get_fifty_containers(
     engine: Engine, archives: Archives, alice: User
 ) -> None:
-    """From two processes that share the pool, of which each holds a part of it."""
+    """From two holders of the pool on one loop, each with a part of it; processes that race for
+    the same ones are in test_pool_processes.py."""
     first, second = pooled(engine, archives, 6), pooled(engine, archives, 9)
     await first.pool.fill()
     await second.pool.fill()

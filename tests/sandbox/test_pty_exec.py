@@ -30,9 +30,10 @@ class Screen:
         self.ended: ExecEnded | None = None
         self._pieces: AsyncIterator[ExecOutput | ExecEnded] = exec_.__aiter__()
 
-    async def read_until(self, text: bytes) -> None:
+    async def read_until(self, text: bytes, *, after: int = 0) -> None:
+        """`after` so many bytes."""
         async with asyncio.timeout(20):
-            while text not in self.shown:
+            while self.shown.find(text, after) < 0:
                 await self._next()
 
     async def read_to_end(self) -> ExecEnded:

@@ -1,12 +1,16 @@
 import contextlib
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+
+from tests.e2e.conftest import remove_all_of
+from tests.serve.server_process import ServerProcess, berth_environment, manage
 
 
 @dataclass(frozen=True)
@@ -43,3 +47,17 @@ def probe(tmp_path: Path) -> Iterator[Probe]:
         process.terminate()
         process.wait(10)
         process.stdout.close()
+
+
+@pytest.fixture
+def docker_server(tmp_path: Path) -> Iterator[ServerProcess]:
+    """A real server with a real engine behind it, of an installation of its own."""
+    installation = f"test-{uuid.uuid4().hex[:8]}"
+    environment = berth_environment(tmp_path / "var", installation, BERTH_SCRIPTED_DELAY_S="0")
+    assert manage(environment, "migrate", "--verbosity", "0").returncode == 0
+    server = ServerProcess(environment).start()
+    try:
+        yield server
+    finally:
+        server.kill()
+        remove_all_of(installation)
