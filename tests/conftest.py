@@ -1,10 +1,12 @@
 """Fixtures that every part shares: people, sessions, and a runtime over real guests."""
 
+import os
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 
 from sessions import services
@@ -19,6 +21,13 @@ from tests.sandbox.child_backend import ChildBackend
 from tests.scripted_models import ScriptedModels
 
 pytest_plugins = ["tests.no_silent_skips"]
+
+
+def pytest_unconfigure() -> None:
+    """Threads of a test may still have the database open when it is removed; then the files of its
+    write-ahead log stay."""
+    for left in Path(django_settings.VAR_DIR).glob(f"test-{os.getpid()}.sqlite3*"):
+        left.unlink(missing_ok=True)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.docker
 BOTH = [names.SANDBOX_IMAGE, names.SLIM_IMAGE]
 FULL_TOOLS = (
     "python python3 pip node npm git gcc g++ make curl jq rg sqlite3 zip unzip ps less vi file "
-    "xz tree pytest"
+    "xz tree pytest htop nano"
 )
 
 

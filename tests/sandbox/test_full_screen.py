@@ -1,4 +1,4 @@
-"""A full-screen program of the large image, at a terminal of the real guest: vi edits a file."""
+"""Full-screen programs of the large image, at a terminal of the real guest."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -81,3 +81,20 @@ def empty_rows(shown: bytes) -> int:
 
 async def content(sandbox: GuestChannel) -> bytes:
     return b"".join([piece async for piece in sandbox.read_file("poem.txt")])
+
+
+async def test_htop_draws_what_runs_again_and_again_and_leaves_the_screen_as_it_was(
+    full_image: GuestChannel,
+) -> None:
+    screen = await opened(full_image, "htop", "-d", "2")
+    await screen.read_until(b"F10")
+    assert ALTERNATE_SCREEN in screen.shown
+    assert b"htop" in screen.shown, "its own row among the processes"
+    await drawn(screen, b"", b"\x1b[")  # by itself
+    before = len(screen.shown)
+    await screen.exec.resize(LARGER)
+    await screen.read_until(b"F10", after=before)
+    await screen.exec.write_stdin(b"q")
+    ended = await screen.read_to_end()
+    assert (ended.ending.kind, ended.ending.exit_code) == ("exit", 0)
+    assert MAIN_SCREEN in screen.shown
