@@ -10,6 +10,8 @@ import sys
 import time
 
 KINDS = ("lines", "burst", "silence", "mixed", "split")
+"""Those that a run chooses from; `steady` is for tests that need to know what is running."""
+STEADY_S = 40.0
 WORDS = ("berth", "größe", "日本語", "ключ", "🚢", "\x1b[31mrot\x1b[0m", "\r50 %\r100 %")
 
 
@@ -52,12 +54,18 @@ def _split(name, rng):
         text = text[size:]
 
 
+def _steady(name, rng):
+    for number in range(int(STEADY_S * 10)):
+        yield rng.choice((1, 2)), f"{name} {number} {rng.choice(WORDS)}\n".encode(), 0.1
+
+
 _BY_KIND = {
     "lines": _lines,
     "burst": _burst,
     "silence": _silence,
     "mixed": _mixed,
     "split": _split,
+    "steady": _steady,
 }
 
 
