@@ -31,7 +31,8 @@ class DiskQuota:
     async def takes_sizes(self) -> bool:
         """Leaves nothing behind. Raises: EngineUnavailableError."""
         name = f"berth-probe-{secrets.token_hex(6)}"
-        labels = {names.INSTALLATION_LABEL: self._installation}
+        # As a workspace that no row names: what a crash leaves of it is found and removed.
+        labels = names.ownership_labels(self._installation, names.POOL)
         options = {"size": str(_PROBE_BYTES)}
         try:
             await self._docker.call(

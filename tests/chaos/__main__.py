@@ -103,6 +103,7 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=10)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     parser.add_argument("--minutes", type=float, help="no new fault after this long")
+    parser.add_argument("--only", action="append", help="name of a fault; again for more")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     plan = Plan(
@@ -111,6 +112,7 @@ def main() -> None:
         faults_per_round=options.faults_per_round,
         sessions=options.sessions,
         minutes=options.minutes,
+        only=tuple(options.only or ()),
     )
     sys.exit(0 if run(plan, keep=True).is_good else 1)
 

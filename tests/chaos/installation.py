@@ -104,6 +104,11 @@ class Installation:
             return [runner.process for runner in self.runners if runner.process is not None]
         return [self.server.process]
 
+    @property
+    def processes(self) -> int:
+        """Each may have a channel to each container: a server without agents serves files."""
+        return 1 + len(self.runners)
+
     def kill_all(self) -> None:
         self.server.kill()
         for runner in self.runners:

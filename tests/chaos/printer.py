@@ -9,7 +9,9 @@ import random
 import sys
 import time
 
-KINDS = ("lines", "burst", "silence", "mixed", "split")
+KINDS = ("lines", "burst", "silence", "mixed", "split", "mute")
+"""Those that a run chooses from; `steady` is for tests that need to know what is running."""
+STEADY_S = 40.0
 WORDS = ("berth", "größe", "日本語", "ключ", "🚢", "\x1b[31mrot\x1b[0m", "\r50 %\r100 %")
 
 
@@ -38,6 +40,12 @@ def _silence(name, rng):
     yield 1, f"{name} goes on\n".encode(), 0.0
 
 
+def _mute(name, rng):
+    """Nothing of it is known for long but that it began."""
+    yield 1, b"", rng.uniform(3.0, 9.0)
+    yield 1, f"{name} speaks\n".encode(), 0.0
+
+
 def _mixed(name, rng):
     for _ in range(rng.randrange(4, 16)):
         yield rng.choice((1, 2)), rng.randbytes(rng.randrange(1, 200_000)), rng.uniform(0.0, 0.5)
@@ -52,12 +60,19 @@ def _split(name, rng):
         text = text[size:]
 
 
+def _steady(name, rng):
+    for number in range(int(STEADY_S * 10)):
+        yield rng.choice((1, 2)), f"{name} {number} {rng.choice(WORDS)}\n".encode(), 0.1
+
+
 _BY_KIND = {
     "lines": _lines,
     "burst": _burst,
     "silence": _silence,
     "mixed": _mixed,
     "split": _split,
+    "mute": _mute,
+    "steady": _steady,
 }
 
 

@@ -123,13 +123,30 @@ class Database:
         rows = self._rows("SELECT name, workspace_volume FROM agent_sessions_pooledcontainer")
         return {row[0] for row in rows}, {row[1] for row in rows}
 
+    def is_archived(self, session_id: uuid.UUID) -> bool:
+        """Its files are in an archive, and nowhere else."""
+        return bool(
+            self._rows(
+                "SELECT 1 FROM agent_sessions_session WHERE id = ? AND container_id = '' "
+                "AND workspace_volume = '' AND archived_at IS NOT NULL",
+                session_id.hex,
+            )
+        )
+
     def let_rest(self, session_id: uuid.UUID) -> None:
-        """As if nobody had used it for an hour: the one thing that is written here."""
+        """As if nobody had used it for an hour: with the next, the one thing written here."""
+        self._last_active(session_id, "-1 hour")
+
+    def let_lie(self, session_id: uuid.UUID) -> None:
+        """As if nobody had come back to it for longer than its files are kept as they are."""
+        self._last_active(session_id, "-100 days")
+
+    def _last_active(self, session_id: uuid.UUID, ago: str) -> None:
         with closing(sqlite3.connect(self._path, timeout=BUSY_S)) as connection, connection:
             connection.execute(
                 "UPDATE agent_sessions_session SET last_active_at = "
-                "datetime('now', '-1 hour') WHERE id = ?",
-                (session_id.hex,),
+                "datetime('now', ?) WHERE id = ?",
+                (ago, session_id.hex),
             )
 
     def sessions(self) -> list[uuid.UUID]:

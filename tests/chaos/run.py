@@ -34,6 +34,8 @@ class Plan:
     faults_per_round: int = 20
     sessions: int = 10
     minutes: float | None = None
+    only: tuple[str, ...] = ()
+    """Names of the faults to choose from; empty for all."""
 
 
 @dataclass(slots=True)
@@ -121,7 +123,7 @@ class Run:
         while injected < self._plan.faults_per_round and not self._is_done():
             await asyncio.sleep(self._rng.uniform(*BETWEEN_S))
             running = scene.load.running_calls()
-            fault = choose(scene, self._rng)
+            fault = choose(scene, self._rng, self._plan.only)
             async with asyncio.timeout(FAULT_TIMEOUT_S):
                 did = await fault.inject(scene)
             if error := scene.load.failure():
@@ -165,7 +167,7 @@ class Run:
                 containers.verb_of(one) for one in containers.processes_in(container_id)
             )
             channels = verbs.pop("connect", 0)
-            if verbs != {"serve": 1} or channels > len(scene.installation.agents):
+            if verbs != {"serve": 1} or channels > scene.installation.processes:
                 found.append(
                     f"session {subject.session_id} ({subject.label}): container "
                     f"{container_id[:12]} runs {dict(verbs)} and {channels} channels"

@@ -17,3 +17,15 @@ def test_ten_faults_lose_nothing() -> None:
     assert outcome.injected.total() == 10
     assert outcome.tally.sessions == 8
     assert outcome.tally.bytes_checked > 1_000_000
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["killed while one is archived", "killed while one is restored", "containers replaced"],
+)
+def test_a_fault_that_is_rarely_chosen_loses_nothing(fault: str) -> None:
+    """Three times, with two runners."""
+    seed = random.SystemRandom().randrange(2**32)
+    outcome = run(Plan(seed=seed, faults=3, faults_per_round=3, sessions=3, only=(fault,)))
+    assert outcome.is_good, "\n".join([report(outcome), *outcome.tally.violations])
+    assert outcome.injected == {fault: 3}

@@ -13,6 +13,7 @@ from typing import Any
 from sessions.sandbox.guest import wire
 
 NUMBERS = (0, 1, 2, 9, 65_536, 1 << 20, (1 << 20) + 1, wire.MAX_OFFSET, 1 << 63, (1 << 64) - 1)
+IDENTS = (*range(20), 1 << 31)
 VALUES: tuple[Any, ...] = (
     *NUMBERS, None, True, False, -1, 1 << 64, 10**400, 0.5, -1.5, 1e308, float("nan"),
     float("inf"), "", "x", "..", "/", "a/b", "\0", "\udc80", "\ud800", "x" * 300, [], {}, [[]],
@@ -80,7 +81,7 @@ def bent(frame: Frame, templates: Sequence[Frame], source: Random) -> Frame:
     if choice == 0:
         return replace(frame, kind=source.choice(templates).kind)
     if choice == 1:
-        return replace(frame, ident=source.choice((0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 1 << 31)))
+        return replace(frame, ident=source.choice(IDENTS))
     if frame.payload[:1] == b"{":
         return replace(frame, payload=_bent_json(frame.payload, source))
     if len(frame.payload) >= wire.POSITION.size:
@@ -119,10 +120,14 @@ def _bent_position(payload: bytes, source: Random) -> bytes:
 
 
 def _bent_lines(data: bytes, source: Random) -> bytes:
-    """The data of a listing are lines of JSON, each a list of entries."""
+    """The data of a listing or a watch are lines of JSON: lists of entries, or of words."""
     try:
         entries = json.loads(data)
-        entries[source.randrange(len(entries))][source.randrange(6)] = source.choice(VALUES)
+        at = source.randrange(len(entries))
+        if isinstance(entries[at], list):
+            entries[at][source.randrange(6)] = source.choice(VALUES)
+        else:
+            entries[at] = source.choice(VALUES)
     except (ValueError, TypeError, LookupError, RecursionError):
         return source.choice((b"", data + data, data[1:], data + b"\n", source.randbytes(9)))
     return json.dumps(entries).encode() + b"\n"

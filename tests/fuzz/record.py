@@ -5,16 +5,20 @@ the host said one for the guest's.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from dataclasses import replace
 
 from typing_extensions import override
 
-from sessions.sandbox.base import ContainerSpec, DuplexStream
+from sessions.errors import InvalidInputError
+from sessions.sandbox.base import ContainerSpec, DuplexStream, TerminalSize
 from sessions.sandbox.channel import GuestChannel, open_channel
 from sessions.sandbox.guest import wire
 from sessions.sandbox.limits import Limits
 from tests.fuzz.campaign import CORPUS
 from tests.fuzz.frames import encode, parse
+from tests.fuzz.targets import host_end
 from tests.sandbox.child_backend import ChildBackend
 from tests.sandbox.running import command, run, shell
 
@@ -77,7 +81,49 @@ async def files(channel: GuestChannel) -> None:
     await channel.usage()
 
 
-SCENARIOS: tuple[Callable[[GuestChannel], Awaitable[None]], ...] = (fed, followed, stopped, files)
+async def typed(channel: GuestChannel) -> None:
+    request = shell("read line; echo got $line", stdin=True, pty=TerminalSize(80, 24))
+    execution = await channel.exec(request)
+    assert not await channel.is_foreground_busy(request.exec_id)
+    await execution.resize(TerminalSize(100, 40))
+    await execution.write_stdin(b"it\n")
+    async for _piece in execution:
+        pass
+
+
+async def watched(channel: GuestChannel) -> None:
+    await channel.make_dir("seen")
+    async with channel.watch() as watch:
+        await watch.add("seen")
+        await watch.add("not there")
+        news = aiter(watch)
+        assert {(await anext(news)).kind for _add in range(2)} == {"watching", "unwatchable"}
+        await channel.write_file("seen/a", b"new")
+        assert (await anext(news)).kind == "changed"
+        await watch.remove("seen")
+    await channel.remove("seen")
+
+
+async def archived(channel: GuestChannel) -> None:
+    await channel.set_limits(disk_bytes=1 << 30)
+    await channel.write_file("a", b"content")
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield b"".join([chunk async for chunk in channel.archive_all()])[:MAX_SEED_BYTES]
+
+    with suppress(InvalidInputError):  # cut where a seed ends
+        await channel.unpack(whole())
+    await channel.remove("a")
+
+
+Scenario = Callable[[GuestChannel], Awaitable[None]]
+SCENARIOS: tuple[Scenario, ...] = (fed, followed, stopped, files, typed, watched, archived)
+CALLS: dict[Scenario, tuple[int, ...]] = {
+    typed: (host_end.TYPED, host_end.BUSY),
+    watched: (host_end.FOLDER, host_end.WATCH, host_end.UPLOAD, host_end.REMOVED),
+    archived: (host_end.LIMITS, host_end.UPLOAD, host_end.UNPACK, host_end.ARCHIVE_ALL),
+}
+"""Those of the host's target that stand for a scenario's, in the order of their ids."""
 
 
 async def record() -> None:
@@ -90,13 +136,16 @@ async def record() -> None:
         await channel.close()
         _store("guest_end", scenario.__name__, bytes(stream.written))
         # The target's host is greeted already.
-        _store("host_end", scenario.__name__, _without_greeting(bytes(stream.read_bytes)))
+        _store("host_end", scenario.__name__, _answers(scenario, bytes(stream.read_bytes)))
         _store("pieces", scenario.__name__, bytes(stream.read_bytes))
     await backend.close()
 
 
-def _without_greeting(data: bytes) -> bytes:
-    return encode([frame for frame in parse(data)[0] if frame.kind != wire.HELLO])
+def _answers(scenario: Scenario, data: bytes) -> bytes:
+    """To those calls that are open in the target."""
+    frames = [frame for frame in parse(data)[0] if frame.kind != wire.HELLO]
+    idents = dict(enumerate(CALLS.get(scenario, ()), 1))
+    return encode([replace(frame, ident=idents.get(frame.ident, frame.ident)) for frame in frames])
 
 
 def _store(target: str, name: str, data: bytes) -> None:

@@ -1,10 +1,12 @@
 """A process that dies at any step of a container's life leaves nothing behind after one pass.
 
-Every statement that writes to the database and every call to the engine is a step. The process
-"dies" before step k, for every k: from then on nothing it does has an effect any more. Another
-process then makes one pass.
+Every statement that writes to the database, every call to the engine, each part of making a
+container and everything that is done to an archive's file is a step. The process "dies" before
+step k, for every k: from then on nothing it does has an effect any more. Another process then
+makes one pass.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -18,23 +20,26 @@ from django.db import connection
 
 from sessions import services
 from sessions.models import ContainerState, PooledContainer, Session
-from sessions.runtime.archives import Archives
+from sessions.runtime import archives as archives_module
+from sessions.runtime.archives import PART_SUFFIX, Archives
 from sessions.runtime.leases import lease_name
 from sessions.runtime.pool import PoolConfig, PoolSize
 from sessions.runtime.reaper import Reaper
 from sessions.runtime.sandboxes import Sandboxes
-from sessions.sandbox.base import DuplexStream, Sandbox, SandboxBackend
+from sessions.sandbox.base import ContainerSpec, DuplexStream, Sandbox, SandboxBackend
 from sessions.sandbox.channel import open_channel
-from sessions.sandbox.limits import Limits
+from sessions.sandbox.limits import GIB, Limits
 from tests.runtime.test_pool import session_of
-from tests.sandbox.child_backend import ChildBackend
+from tests.sandbox.child_backend import ChildBackend, ChildGuest
 
 pytestmark = pytest.mark.slow
 
 DEAD_LEASE = lease_name().replace(f":{os.getpid()}:", f":{2**22 + 1}:", 1)
 """With a pid above the largest that Linux hands out."""
 WRITES = ("INSERT", "UPDATE", "DELETE")
-ENGINE_VERBS = ("create", "open", "remove", "remove_volume", "set_limits")
+ENGINE_VERBS = ("open", "remove", "remove_volume", "set_limits")
+FILE_STEPS = ("mkdir", "open", "_digest", "_settle", "unlink")
+"""What the archives ask of the disk; `_settle` is the rename."""
 
 
 class CrashError(BaseException):
@@ -49,8 +54,12 @@ class Steps:
         self.count = 0
         self.names: list[str] = []
 
+    @property
+    def is_dead(self) -> bool:
+        return self.crash_at is not None and self.count >= self.crash_at
+
     def step(self, name: str) -> None:
-        if self.crash_at is not None and self.count >= self.crash_at:
+        if self.is_dead:
             raise CrashError(name)
         self.count += 1
         self.names.append(name)
@@ -60,10 +69,20 @@ class Steps:
             self.step(sql.split('"')[0] + sql.split('"')[1])
         return execute(sql, params, many, context)
 
-    def engine(self, backend: SandboxBackend) -> SandboxBackend:
+    def engine(self, backend: ChildBackend) -> SandboxBackend:
         steps = self
 
         class Stepped:
+            async def create(self, spec: ContainerSpec) -> str:
+                """As an engine does it: a volume, a container on it, and its start."""
+                steps.step("create the volume")
+                folder = backend._volume(spec)
+                steps.step("create the container")
+                child = backend._guests[spec.name] = ChildGuest(spec, folder)
+                steps.step("start the container")
+                await child.start()
+                return spec.name
+
             def __getattr__(self, name: str) -> Any:
                 verb = getattr(backend, name)
                 if name not in ENGINE_VERBS:
@@ -76,6 +95,25 @@ class Steps:
                 return call
 
         return Stepped()
+
+    async def to_thread(self, work: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+        name = getattr(work, "__name__", "")
+        if name in FILE_STEPS:
+            self.step(f"{name} a file")
+        elif self.is_dead and name != "close":  # which the kernel does for the dead
+            raise CrashError(name)
+        return await asyncio.to_thread(work, *arguments, **named)
+
+
+@dataclass(frozen=True)
+class SteppedThreads:
+    """In the place of asyncio where it is used for nothing but files."""
+
+    steps: Steps
+
+    @property
+    def to_thread(self) -> Callable[..., Awaitable[Any]]:
+        return self.steps.to_thread
 
 
 @dataclass
@@ -115,6 +153,8 @@ class World:
         return await Session.objects.aget(id=session.id)
 
 
+OTHER_LIMITS = Limits(pids=99, disk_bytes=2 * GIB)
+"""Than those of the pool, some for the engine to enforce and some for the guest."""
 Scenario = Callable[[World, Steps | None], Awaitable["tuple[Session, Awaitable[Any]]"]]
 
 
@@ -130,7 +170,7 @@ async def claim(world: World, steps: Steps | None) -> tuple[Session, Awaitable[A
     await filler.pool.fill()
     await filler.close_channels()
     await PooledContainer.objects.aupdate(holder=dying.lease)
-    session = await session_of(world.owner, Limits(pids=99))
+    session = await session_of(world.owner, OTHER_LIMITS)
     return session, dying.connect(session)
 
 
@@ -150,6 +190,27 @@ async def suspend(world: World, steps: Steps | None) -> tuple[Session, Awaitable
 
 async def resume(world: World, steps: Steps | None) -> tuple[Session, Awaitable[Any]]:
     session = await world.rested()
+    return session, world.process(steps=steps).connect(session)
+
+
+async def _lost(world: World, lose: Callable[[str], Awaitable[None]]) -> Session:
+    """A session whose container went behind everybody's back, files and all else as they were."""
+    session = await world.rested()
+    before = world.process()
+    await before.connect(session)
+    await lose(before.container_id(session))
+    await before.close_channels()
+    return await Session.objects.aget(id=session.id)
+
+
+async def replace(world: World, steps: Steps | None) -> tuple[Session, Awaitable[Any]]:
+    session = await _lost(world, world.engine.remove)
+    return session, world.process(steps=steps).connect(session)
+
+
+async def replace_exited(world: World, steps: Steps | None) -> tuple[Session, Awaitable[Any]]:
+    """The same while what ran in it is over, yet it is still there."""
+    session = await _lost(world, lambda name: world.engine.guest(name).stop())
     return session, world.process(steps=steps).connect(session)
 
 
@@ -175,7 +236,9 @@ async def delete(world: World, steps: Steps | None) -> tuple[Session, Awaitable[
     return session, Reaper(world.process(steps=steps)).reclaim_deleted()
 
 
-SCENARIOS = (create, claim, fill, suspend, resume, archive, restore, delete)
+SCENARIOS = (
+    create, claim, fill, suspend, resume, replace, replace_exited, archive, restore, delete
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -188,7 +251,7 @@ async def world(tmp_path: Path, alice: User) -> AsyncIterator[World]:
 
 
 @database_sync_to_async
-def _watch_statements(wrappers: list[Any]) -> None:
+def watch_statements(wrappers: list[Any]) -> None:
     """In the thread that all statements come from."""
     connection.execute_wrappers[:] = wrappers
 
@@ -197,13 +260,15 @@ async def run(world: World, scenario: Scenario, crash_at: int | None) -> tuple[S
     """Up to the crash; the session, and the steps that were taken."""
     steps = Steps(crash_at)
     session, work = await scenario(world, steps)
-    await _watch_statements([steps.on_statement])
+    await watch_statements([steps.on_statement])
+    vars(archives_module)["asyncio"] = SteppedThreads(steps)
     try:
         await work
     except CrashError:
         assert crash_at is not None
     finally:
-        await _watch_statements([])
+        vars(archives_module)["asyncio"] = asyncio
+        await watch_statements([])
         await world.close_channels()
     return session, steps
 
@@ -225,6 +290,15 @@ async def clear(world: World) -> None:
     await check_nothing_is_left(world)
 
 
+async def check_limits(world: World, session: Session, sandbox: Sandbox) -> None:
+    """What the session's container may use is what the session says, whoever made it."""
+    row = await Session.objects.aget(id=session.id)
+    limits = Limits.from_json(row.limits)
+    enforced = world.engine.guest(row.container_id).spec.limits
+    assert not limits.differ_in_engine(enforced), f"{enforced} instead of {limits}"
+    assert (await sandbox.usage()).disk_limit_bytes == limits.disk_bytes
+
+
 async def check_nothing_is_left(world: World) -> None:
     sessions = [row async for row in Session.objects.all()]
     pooled = [row async for row in PooledContainer.objects.all()]
@@ -244,9 +318,12 @@ async def test_dying_at_any_step_leaves_nothing_behind(world: World, scenario: S
     _, whole = await run(world, scenario, None)
     assert whole.count >= 3, whole.names
     await clear(world)
+    parts_left = 0
     for crash_at in range(whole.count):
         session, steps = await run(world, scenario, crash_at)
         assert steps.count == crash_at, "it did not come that far"
+        left = await world.archives.files()
+        parts_left += any(path.name.endswith(PART_SUFFIX) for path in left)
         after = await one_pass(world)
         try:
             await check_nothing_is_left(world)
@@ -254,6 +331,7 @@ async def test_dying_at_any_step_leaves_nothing_behind(world: World, scenario: S
                 assert not await Session.objects.filter(id=session.id).aexists()
                 continue
             sandbox = await after.connect(await Session.objects.aget(id=session.id))
+            await check_limits(world, session, sandbox)
             if scenario not in (create, claim, fill):
                 kept = b"".join([piece async for piece in sandbox.read_file("kept")])
                 assert kept == b"not to be lost"
@@ -266,3 +344,6 @@ async def test_dying_at_any_step_leaves_nothing_behind(world: World, scenario: S
         finally:
             await world.close_channels()
         await clear(world)
+    assert bool(parts_left) == (scenario is archive), (
+        "where an archive is written half of one is left"
+    )

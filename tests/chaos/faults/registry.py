@@ -1,6 +1,7 @@
 """Every fault there is. One more is one more file here with its `FAULTS`."""
 
 import random
+from collections.abc import Collection
 
 from tests.chaos.faults import (
     connections,
@@ -22,6 +23,11 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-def choose(scene: Scene, rng: random.Random) -> Fault:
-    possible = [fault for fault in FAULTS if fault.is_possible(scene)]
+def choose(scene: Scene, rng: random.Random, only: Collection[str] = ()) -> Fault:
+    """Of all, or of those with these names. Raises: ValueError when none can be injected."""
+    possible = [
+        fault for fault in FAULTS if fault.is_possible(scene) and (not only or fault.name in only)
+    ]
+    if not possible:
+        raise ValueError(f"none of {', '.join(only)} is possible with {scene.topology}")
     return rng.choices(possible, [fault.weight for fault in possible])[0]

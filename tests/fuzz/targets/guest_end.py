@@ -11,8 +11,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from tarfile import BLOCKSIZE, TarInfo
 
-from sessions.sandbox.guest import command, file_task, spawn, wire
+from sessions.sandbox.guest import command, compact_json, disk_watch, file_task, serve, spawn, wire
+from sessions.sandbox.guest.disk_watch import DiskWatch
 from sessions.sandbox.guest.loop import Loop
 from sessions.sandbox.guest.serve import Guest
 from tests.fuzz.frames import Frame, encode, json_frame, position
@@ -22,6 +24,10 @@ FIRST_PID = 1 << 23
 MAX_TURNS = 64
 REFUSED_EACH = 7
 """As at the limit of processes."""
+STDERR = 2
+"""Only a count of the disk leaves this to the guest's own."""
+COUNTED_BYTES = 700 << 10
+MAX_WRITERS = 8
 ANSWERS = frozenset(
     (wire.HELLO, wire.PONG, wire.ERROR, wire.CREDIT, wire.OUTPUT, wire.ENDED, wire.RESULT,
      wire.STARTED)
@@ -42,34 +48,54 @@ START = {
     "attach_only": False,
 }
 PATH = {"path": "a", "window": 1 << 20}
+WATCHED = b'["add", ""]\n["add", "folder"]\n["remove", ""]\n'
+PACKED = TarInfo("a").tobuf() + bytes(2 * BLOCKSIZE)
 HELLO = json_frame(wire.HELLO, 0, {"versions": [wire.VERSION]})
-TEMPLATES = (
-    HELLO,
-    Frame(wire.PING, 0, b"x"),
+COMMANDS = (
     json_frame(wire.START, 1, START),
     json_frame(wire.START, 2, START | {"exec_id": "b", "stdin": True, "keep_log": True}),
     json_frame(wire.START, 3, START | {"exec_id": "p", "pty": {"columns": 80, "rows": 24}}),
     json_frame(wire.START, 4, START | {"attach_only": True, "stdout_offset": 3}),
-    json_frame(wire.REQUEST, 5, {"verb": "usage"}),
-    json_frame(wire.REQUEST, 6, {"verb": "list", **PATH}),
-    json_frame(wire.REQUEST, 7, {"verb": "write", "overwrite": True, **PATH}),
-    json_frame(wire.REQUEST, 8, {"verb": "read", "offset": 0, "length": None, **PATH}),
-    json_frame(wire.REQUEST, 9, {"verb": "archive", "format": "zip", **PATH}),
     position(wire.CREDIT, 1, wire.STDOUT, 1 << 20),
     position(wire.ACK, 1, wire.STDOUT, 5),
     position(wire.INPUT, 2, wire.STDIN, 0, b"input"),
-    position(wire.INPUT, 7, wire.STDIN, 0, b"content"),
     Frame(wire.INPUT_END, 2, b""),
-    Frame(wire.INPUT_END, 7, b""),
     Frame(wire.KILL, 1, b""),
-    Frame(wire.CANCEL, 6, b""),
     json_frame(wire.RESIZE, 3, {"columns": 10, "rows": 5}),
 )
+REQUESTS = (
+    json_frame(wire.REQUEST, 5, {"verb": "usage"}),
+    json_frame(wire.REQUEST, 6, {"verb": "list", **PATH}),
+    json_frame(wire.REQUEST, 7, {"verb": "write", "overwrite": True, **PATH}),
+    position(wire.INPUT, 7, wire.STDIN, 0, b"content"),
+    Frame(wire.INPUT_END, 7, b""),
+    json_frame(wire.REQUEST, 8, {"verb": "read", "offset": 0, "length": None, **PATH}),
+    json_frame(wire.REQUEST, 9, {"verb": "archive", "format": "zip", "whole": False, **PATH}),
+    Frame(wire.CANCEL, 9, b""),
+    json_frame(wire.REQUEST, 10, {"verb": "archive", "format": "tar", "whole": True, "path": ""}),
+    json_frame(wire.REQUEST, 11, {"verb": "set_limits", "disk_bytes": 1 << 20}),
+    json_frame(wire.REQUEST, 12, {"verb": "foreground", "exec_id": "p"}),
+    json_frame(wire.REQUEST, 13, {"verb": "watch", "window": 1 << 20}),
+    position(wire.INPUT, 13, wire.STDIN, 0, WATCHED),
+    Frame(wire.INPUT_END, 13, b""),
+    json_frame(wire.REQUEST, 14, {"verb": "unpack", "window": 1 << 20}),
+    position(wire.INPUT, 14, wire.STDIN, 0, PACKED),
+    Frame(wire.INPUT_END, 14, b""),
+    json_frame(wire.REQUEST, 15, {"verb": "stat", **PATH}),
+    json_frame(wire.REQUEST, 16, {"verb": "make_dir", **PATH, "path": "folder"}),
+    json_frame(wire.REQUEST, 17, {"verb": "rename", "target": "b", **PATH}),
+    json_frame(wire.REQUEST, 18, {"verb": "remove", **PATH, "path": "b"}),
+)
+TEMPLATES = (HELLO, Frame(wire.PING, 0, b"x"), *COMMANDS, *REQUESTS)
 SEEDS = (
-    encode((TEMPLATES[0], TEMPLATES[2], TEMPLATES[11], TEMPLATES[12], TEMPLATES[5])),
-    encode((TEMPLATES[0], TEMPLATES[3], TEMPLATES[13], TEMPLATES[15], TEMPLATES[1])),
-    encode((TEMPLATES[0], TEMPLATES[4], TEMPLATES[19])),
-    encode(TEMPLATES[:1] + TEMPLATES[6:11] + TEMPLATES[14:15] + TEMPLATES[16:19:2]),
+    encode((HELLO, COMMANDS[0], *COMMANDS[4:6], COMMANDS[3], COMMANDS[8])),
+    encode((HELLO, COMMANDS[1], *COMMANDS[6:8], Frame(wire.PING, 0, b"x"))),
+    encode((HELLO, COMMANDS[2], COMMANDS[9], REQUESTS[10])),
+    encode((HELLO, *REQUESTS[:9])),
+    # The second count, after the removal, finds more than there may be.
+    encode((HELLO, COMMANDS[1], REQUESTS[2], REQUESTS[9], REQUESTS[-1])),
+    encode((HELLO, *REQUESTS[11:17])),
+    encode((HELLO, *REQUESTS[17:])),
 )
 
 
@@ -80,6 +106,9 @@ class Processes:
         self._next = FIRST_PID
         self.over: dict[int, int] = {}
         """Wait statuses to be told by process."""
+        self.used = 0
+        """What a count of the disk finds: each time more."""
+        self.tags: Callable[[], range] = lambda: range(0)
 
     def start(self, _user: object, _tag: range, fds: tuple[int, int, int], argv: list[bytes],
               _cwd: bytes, _environment: object) -> tuple[int, int]:  # fmt: skip
@@ -94,10 +123,20 @@ class Processes:
 
     def fork(self, _user: object, _tag: range, fds: tuple[int, int, int],
              _child: Callable[[], int], _prepare: object = None) -> int:  # fmt: skip
+        if fds[2] == STDERR:
+            self._count(fds[1])
+            return self._begin(0)
         os.write(fds[1], b'[["a","file",5,1.5,420,null]]\n')
         if not os.isatty(fds[2]):
             os.write(fds[2], b'{"count":1}')
         return self._begin(0)
+
+    def _count(self, fd: int) -> None:
+        """All who have a tag are told to have written."""
+        self.used += COUNTED_BYTES
+        writers = [[tag, self.used, False] for tag in self.tags()[-MAX_WRITERS:]]
+        answer = {"used": self.used, "places": [], "writers": writers, "is_whole": True}
+        os.write(fd, compact_json.encode(answer))
 
     def _begin(self, status: int) -> int:
         self._next += 1
@@ -136,6 +175,7 @@ class World:
             {"workspace": folder, "uid": "0", "gid": "0", "run-dir": folder,
              "socket": folder + "/guest.sock", "scratch": folder, "disk-limit": ""}
         )  # fmt: skip
+        self.processes.tags = self.guest.tags.taken
         self.errors: list[BaseException] = []
 
     def play(self, data: bytes) -> None:
@@ -145,6 +185,8 @@ class World:
             (spawn, "start", self.processes.start),
             (spawn, "fork", self.processes.fork),
             (command, "kill_tree", self.processes.kill_tree),
+            (serve, "kill_tree", self.processes.kill_tree),
+            (disk_watch, "members", lambda _tags, _root: set()),
             (file_task, "os", _Os(self.processes)),
             (sys, "excepthook", lambda _kind, error, _trace: self.errors.append(error)),
         ):
@@ -162,18 +204,34 @@ class World:
             with suppress(OSError):  # it may have hung up on us
                 ours.send(data)
             for _turn in range(MAX_TURNS):
-                if not self._turn(ours, heard) and not self.processes.over:
+                self._count_if_due()
+                if not self._turn(ours, heard) and not self._is_at_work:
                     break
             with suppress(OSError):
                 ours.shutdown(socket.SHUT_WR)
             for _turn in range(MAX_TURNS):
                 self._turn(ours, heard)
-                if not link.is_open and not self.processes.over:
+                if not link.is_open and not self._is_at_work:
                     break
         assert not link.is_open, "the link outlived its host"
         self._settle()
         for kind, ident, _payload in wire.FrameDecoder().feed(bytes(heard)):
             assert kind in ANSWERS, (kind, ident)
+
+    @property
+    def _is_at_work(self) -> bool:
+        disk = self.guest.disk
+        return bool(self.processes.over) or disk._is_counting
+
+    def _count_if_due(self) -> None:
+        """At once, where the guest would look a tenth of a second later."""
+        disk = self.guest.disk
+        disk._took = 0.0
+        if disk._is_ticking:
+            try:
+                disk._tick()
+            except Exception as error:  # noqa: BLE001 - as the guest's own loop does
+                self.errors.append(error)
 
     def _turn(self, ours: socket.socket, heard: bytearray) -> bool:
         """One round of the guest's loop; whether it said anything."""
@@ -212,6 +270,9 @@ class World:
         guest._running = 0
         guest.loop._timers.clear()
         guest.oom_watch._is_due = False
+        assert not guest.disk._is_counting
+        guest.disk = DiskWatch(guest, guest.workspace)
+        self.processes.used = 0
 
 
 @contextmanager

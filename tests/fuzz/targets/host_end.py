@@ -2,13 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from functools import cache
+from typing import Any, get_args
 
 from typing_extensions import override
 
 from sessions.errors import BerthError
-from sessions.sandbox.base import Exec, ExecOutput, ExecRequest
+from sessions.sandbox.base import (
+    Exec,
+    ExecOutput,
+    ExecRequest,
+    FolderWatch,
+    TerminalSize,
+    WatchKind,
+)
 from sessions.sandbox.channel import GuestChannel, open_channel
 from sessions.sandbox.guest import wire
 from tests.fuzz.frames import Frame, encode, json_frame, position
@@ -26,9 +34,12 @@ END = {
     "sizes": {"1": 0, "2": 0},
     "log_path": "",
 }
-FED, FOLLOWED, USAGE, LISTING, UPLOAD, READ, STAT = range(1, 8)
+(
+    FED, FOLLOWED, USAGE, LISTING, UPLOAD, READ, STAT, TYPED, STOPPED, WATCH, BUSY, ARCHIVE,
+    ARCHIVE_ALL, UNPACK, LIMITS, FOLDER, RENAMED, REMOVED,
+) = range(1, 19)  # fmt: skip
 """The ids of the calls that `run` opens, in their order."""
-TEMPLATES = (
+FIRST = (
     json_frame(wire.HELLO, 0, {"version": 1}),
     Frame(wire.PONG, 0, b""),
     json_frame(wire.ERROR, 0, {"code": "x", "message": "no"}),
@@ -53,14 +64,45 @@ TEMPLATES = (
     json_frame(wire.RESULT, READ, {"size": 7}),
     json_frame(wire.RESULT, STAT, {"entry": ENTRY}),
 )  # fmt: skip
+TYPING = (
+    json_frame(wire.STARTED, TYPED, {"existed": True, "stdin": {"offset": 3, "limit": 70_000},
+                                     "offsets": {"3": 0}}),
+    position(wire.OUTPUT, TYPED, wire.PTY, 0, b"$ ls\r\n"),
+    position(wire.CREDIT, TYPED, wire.STDIN, 140_000),
+    json_frame(wire.RESULT, BUSY, {"busy": True}),
+    json_frame(wire.ENDED, TYPED, {**END, "sizes": {"3": 6}}),
+    json_frame(wire.ENDED, STOPPED, {**END, "kind": "stopped", "signal": "SIGKILL"}),
+    json_frame(wire.RESULT, LIMITS, {}),
+)  # fmt: skip
+NEWS = (
+    position(wire.CREDIT, WATCH, wire.STDIN, 70_000),
+    position(wire.OUTPUT, WATCH, wire.STDOUT, 0, b'["watching", "w"]\n'),
+    position(wire.OUTPUT, WATCH, wire.STDOUT, 18, b'["unwatchable", "v", "limit"]\n'),
+    position(wire.OUTPUT, WATCH, wire.STDOUT, 48, b'["changed", "w"]\n["resync"]\n'),
+    position(wire.OUTPUT, WATCH, wire.STDOUT, 76, b'["gone", "w"]\n'),
+    json_frame(wire.RESULT, WATCH, {}),
+)
+WHOLE = (
+    position(wire.OUTPUT, ARCHIVE, wire.STDOUT, 0, b"PK"),
+    json_frame(wire.RESULT, ARCHIVE, {"skipped": 1, "special": 0}),
+    position(wire.OUTPUT, ARCHIVE_ALL, wire.STDOUT, 0, b"tar"),
+    json_frame(wire.RESULT, ARCHIVE_ALL, {"skipped": 1, "special": 1}),
+    position(wire.CREDIT, UNPACK, wire.STDIN, 70_000),
+    json_frame(wire.RESULT, UNPACK, {"count": 1}),
+    json_frame(wire.RESULT, FOLDER, {"entry": ["folder", 0, 1.5, 0o755, None]}),
+    json_frame(wire.RESULT, RENAMED, {"entry": ["symlink", 1, 1.5, 0o777, "a"]}),
+    json_frame(wire.RESULT, REMOVED, {}),
+)
+TEMPLATES = (*FIRST, *TYPING, *NEWS, *WHOLE)
 SEEDS = (
-    encode(TEMPLATES[5:6] + TEMPLATES[7:10] + TEMPLATES[14:15]),
-    encode(
-        (*TEMPLATES[10:12], json_frame(wire.ENDED, FOLLOWED, END | {"sizes": {"1": 5, "2": 1}}))
-    ),
-    encode((TEMPLATES[6], json_frame(wire.ENDED, FOLLOWED, END | {"sizes": {"1": 9, "2": 0}}))),
-    encode((TEMPLATES[13], TEMPLATES[17], TEMPLATES[16])),
-    encode((TEMPLATES[8], TEMPLATES[18], TEMPLATES[12], TEMPLATES[19], TEMPLATES[20])),
+    encode(FIRST[5:6] + FIRST[7:10] + FIRST[14:15]),
+    encode((*FIRST[10:12], json_frame(wire.ENDED, FOLLOWED, END | {"sizes": {"1": 5, "2": 1}}))),
+    encode((FIRST[6], json_frame(wire.ENDED, FOLLOWED, END | {"sizes": {"1": 9, "2": 0}}))),
+    encode((FIRST[13], FIRST[17], FIRST[16])),
+    encode((FIRST[8], FIRST[18], FIRST[12], FIRST[19], FIRST[20])),
+    encode(TYPING),
+    encode(NEWS),
+    encode(WHOLE),
 )
 PATIENCE_S = 10.0
 HELD_BYTES = 3 << 20
@@ -88,6 +130,16 @@ def run(data: bytes) -> None:
     _runner().run(_run(data))
 
 
+def let_go() -> None:
+    """Leave the process as it was before the first run."""
+    _runner().close()
+    _runner.cache_clear()
+    sessions = logging.getLogger("sessions")
+    for handler in [one for one in sessions.handlers if isinstance(one, _Complaints)]:
+        sessions.removeHandler(handler)
+    logging.getLogger("sessions.sandbox.connection").setLevel(logging.NOTSET)
+
+
 async def _run(data: bytes) -> None:
     loop = asyncio.get_running_loop()
     unforeseen: list[dict[str, object]] = []
@@ -95,13 +147,7 @@ async def _run(data: bytes) -> None:
     stream = HostileStream()
     stream.put(hello())
     channel = await open_channel(stream)
-    fed = await channel.exec(ExecRequest("fed", ("cat",), stdin=True))
-    followed = await channel.exec(ExecRequest("followed", ("true",)))
-    calls: list[Awaitable[object]] = [
-        _feed(fed), _drain(fed), _drain(followed), channel.usage(), channel.list_dir("x"),
-        channel.write_file("u", b"u" * 100_000), _read(channel), channel.stat("s"),
-    ]  # fmt: skip
-    tasks = [asyncio.ensure_future(call) for call in calls]
+    tasks = [asyncio.ensure_future(call(channel)) for call in CALLS.values()]
     await asyncio.sleep(0)
     for piece in _pieces(data):
         stream.put(piece)
@@ -126,13 +172,53 @@ def _pieces(data: bytes) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
+async def _beside(main: Awaitable[None], other: Coroutine[Any, Any, None]) -> None:
+    """`other` is over when `main` is; what it raises comes out where `main` raised nothing new."""
+    task = asyncio.create_task(other)
+    try:
+        await main
+    finally:
+        task.cancel()
+        (outcome,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(outcome, Exception) and not isinstance(outcome, BerthError):
+            raise outcome
+
+
+async def _fed(channel: GuestChannel) -> None:
+    execution = await channel.exec(ExecRequest("fed", ("cat",), stdin=True))
+    await _beside(_drain(execution), _feed(execution))
+
+
 async def _feed(execution: Exec) -> None:
     await execution.write_stdin(b"i" * 100_000)
     await execution.close_stdin()
 
 
+async def _followed(channel: GuestChannel) -> None:
+    await _drain(await channel.exec(ExecRequest("followed", ("true",))))
+
+
+async def _typed(channel: GuestChannel) -> None:
+    request = ExecRequest("typed", ("sh",), stdin=True, pty=TerminalSize(80, 24))
+    execution = await channel.exec(request)
+    await _beside(_drain(execution), _type(execution))
+
+
+async def _type(execution: Exec) -> None:
+    assert await execution.stdin_offset() >= 0
+    assert 0 <= execution.write_stdin_now(b"ls\r") <= 3
+    await execution.resize(TerminalSize(100, 40))
+    await execution.write_stdin(b"x" * 1000)
+
+
+async def _stopped(channel: GuestChannel) -> None:
+    execution = await channel.exec(ExecRequest("stopped", ("sleep", "9")))
+    await execution.stop()
+    await _drain(execution)
+
+
 async def _drain(execution: Exec) -> None:
-    at = {"stdout": -1, "stderr": -1}
+    at = {"stdout": -1, "stderr": -1, "pty": -1}
     async for item in execution:
         if isinstance(item, ExecOutput):
             assert item.data
@@ -141,7 +227,51 @@ async def _drain(execution: Exec) -> None:
             await execution.ack(item.stream, item.offset + len(item.data))
 
 
-async def _read(channel: GuestChannel) -> None:
-    chunks: AsyncIterator[bytes] = channel.read_file("r")
+async def _watch(channel: GuestChannel) -> None:
+    async with channel.watch() as watch:
+        await _beside(_look(watch), _tell(watch))
+
+
+async def _tell(watch: FolderWatch) -> None:
+    await watch.add("w")
+    await watch.add("v")
+    await watch.remove("v")
+
+
+async def _look(watch: FolderWatch) -> None:
+    async for event in watch:
+        assert event.kind in get_args(WatchKind)
+        assert bool(event.reason) <= (event.kind == "unwatchable")
+
+
+async def _take(chunks: AsyncIterator[bytes]) -> None:
     async for chunk in chunks:
         assert chunk
+
+
+async def _packed() -> AsyncIterator[bytes]:
+    for _piece in range(2):
+        yield bytes(40_000)
+
+
+CALLS: Mapping[str, Callable[[GuestChannel], Awaitable[object]]] = {
+    "exec": _fed,
+    "exec, without input": _followed,
+    "usage": lambda channel: channel.usage(),
+    "list_dir": lambda channel: channel.list_dir("x"),
+    "write_file": lambda channel: channel.write_file("u", b"u" * 100_000),
+    "read_file": lambda channel: _take(channel.read_file("r")),
+    "stat": lambda channel: channel.stat("s"),
+    "exec, in a terminal": _typed,
+    "exec, stopped": _stopped,
+    "watch": _watch,
+    "is_foreground_busy": lambda channel: channel.is_foreground_busy("typed"),
+    "archive": lambda channel: _take(channel.archive("a", format="zip")),
+    "archive_all": lambda channel: _take(channel.archive_all()),
+    "unpack": lambda channel: channel.unpack(_packed()),
+    "set_limits": lambda channel: channel.set_limits(disk_bytes=1 << 20),
+    "make_dir": lambda channel: channel.make_dir("d"),
+    "rename": lambda channel: channel.rename("s", "t"),
+    "remove": lambda channel: channel.remove("t"),
+}
+"""By the sandbox's verb, in the order of their ids."""

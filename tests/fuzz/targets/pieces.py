@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from sessions.sandbox.connection import error_of, json_object
+from sessions.sandbox.folder_watch import _event
 from sessions.sandbox.guest import compact_json, wire
 from sessions.sandbox.remote_exec import parse_ending
 from sessions.sandbox.sandbox_files import _json_list, _listed
@@ -15,8 +16,9 @@ TEMPLATES = (
     *host_end.TEMPLATES,
     Frame(200, 0, b"[1]"),
     json_frame(200, 0, [["a", *host_end.ENTRY]]),
+    json_frame(200, 0, ["unwatchable", "w", "limit"]),
 )
-SEEDS = (*host_end.SEEDS, encode((position(wire.CREDIT, 1, 1, 5), TEMPLATES[-1])))
+SEEDS = (*host_end.SEEDS, encode((position(wire.CREDIT, 1, 1, 5), *TEMPLATES[-2:])))
 
 
 def run(data: bytes) -> None:
@@ -30,6 +32,7 @@ def run(data: bytes) -> None:
         _refuses_or_reads(
             lambda payload: [_listed("f", fields) for fields in _json_list(payload)], frame.payload
         )
+        _refuses_or_reads(_event, frame.payload)
         _json_agrees(frame.payload)
 
 
