@@ -157,14 +157,18 @@ class BerthClient:
 
     def socket(self, session_id: uuid.UUID) -> connect:
         """Connect as the session's page does."""
-        address = self.url.replace("http", "ws", 1) + f"/ws/sessions/{session_id}/"
-        return connect(
-            address,
-            additional_headers={"Cookie": self.cookies, "Origin": self.url},
-            max_size=MAX_FRAME_BYTES,
-            compression=None,
-            proxy=None,
-        )
+        return session_socket(self.url, self.cookies, session_id)
+
+
+def session_socket(url: str, cookies: str, session_id: uuid.UUID) -> connect:
+    """As `BerthClient.socket`, for a process that has its cookies alone."""
+    return connect(
+        url.replace("http", "ws", 1) + f"/ws/sessions/{session_id}/",
+        additional_headers={"Cookie": cookies, "Origin": url},
+        max_size=MAX_FRAME_BYTES,
+        compression=None,
+        proxy=None,
+    )
 
 
 def split_output(frame: bytes) -> Iterator[OutputPiece]:
