@@ -59,6 +59,5 @@ async def test_one_that_only_waits_does_not(alice: User) -> None:
     async with turns(alice) as session:
         reaper = Reaper(session.runtime.sandboxes, observe_s=0)
         await session.sandbox()
-        await reaper.suspend_idle()
         await session.run(SLEEPING)
         assert await look(reaper, session) == "suspended"

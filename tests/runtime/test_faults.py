@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-import socket
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -23,6 +23,7 @@ from sessions.events.types import (
 )
 from sessions.models import Session, Turn, TurnStatus
 from sessions.runtime import supervisor as supervisor_module
+from sessions.runtime.leases import lease_name
 from sessions.runtime.process import Runtime
 from sessions.runtime.reaper import Reaper
 from sessions.runtime.runner import Runner
@@ -296,7 +297,7 @@ async def test_a_turn_that_its_runner_ended_meanwhile_is_not_ended_again(
     await late.aclose()
 
 
-DEAD_HOLDER = f"{socket.gethostname()[:30]}:{2**22 + 1}:0"
+DEAD_HOLDER = lease_name().replace(f":{os.getpid()}:", f":{2**22 + 1}:", 1)
 """Names a process of this host that cannot be: pids end below."""
 
 

@@ -1,31 +1,47 @@
-"""Several processes take from one pool at the same moment: no container is given twice."""
+"""Several processes take from one pool at the same moment: no container is given twice.
 
-import asyncio
-import os
+On a database of their own: what the processes do to the files of a database must touch no other
+test's.
+"""
+
+import json
 import subprocess
 import sys
-import uuid
 from contextlib import ExitStack
-from typing import IO
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import IO, Any
 
 import pytest
-from django.contrib.auth.models import User
-from django.db import connection
-from django.utils import timezone
 
-from sessions.events.types import ContainerState
-from sessions.models import PooledContainer, Session
-from tests.runtime.conftest import Log
-from tests.runtime.test_pool import session_of
-from tests.serve.server_process import ROOT
+from tests.serve.server_process import ROOT, berth_environment, manage
 
 pytestmark = pytest.mark.slow
 
 PROCESSES = 4
 MEMBERS = 50
 SESSIONS_EACH = 15
-PROGRAM = """
+PREPARE = f"""
+from asgiref.sync import async_to_sync
+from django.contrib.auth.models import User
+from django.utils import timezone
+from sessions import services
+from sessions.models import PooledContainer
+from sessions.sandbox.limits import Limits
+
+alice = User.objects.create_user("alice")
+for number in range({MEMBERS}):
+    PooledContainer.objects.create(
+        name=f"pooled-{{number:02}}", workspace_volume=f"volume-{{number:02}}", image="child",
+        image_id="child@1", holder="another", ready_at=timezone.now(),
+    )
+for _ in range({PROCESSES * SESSIONS_EACH}):
+    session = async_to_sync(services.session_create)(
+        owner=alice, text="Say hello", provider="scripted", model="scripted", image="child",
+        limits=Limits(),
+    )
+    print("session", session.id)
+"""
+CLAIM = """
 import asyncio, sys
 from sessions.models import Session
 from sessions.runtime.pool import Pool, PoolConfig, PoolSize
@@ -45,25 +61,31 @@ async def claim_all(ids):
 
 asyncio.run(claim_all(IDS))
 """
-
-
-def database_url() -> str:
-    """Of this test's database, for another process."""
-    name = str(connection.settings_dict["NAME"])
-    if connection.vendor == "sqlite":
-        return name
-    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}").geturl()
+LOOK = """
+import json
+from sessions.models import Event, PooledContainer, Session
+print("found", json.dumps({
+    "left": [row.name for row in PooledContainer.objects.all()],
+    "sessions": {
+        str(row.id): [
+            row.container_id,
+            row.workspace_volume,
+            Event.objects.filter(session=row, type="container.state").count(),
+        ]
+        for row in Session.objects.all()
+    },
+}))
+"""
 
 
 class Claimer:
     """A process that claims a container for each of `sessions` as soon as it is told to."""
 
-    def __init__(self, sessions: list[Session]) -> None:
-        ids = [str(session.id) for session in sessions]
+    def __init__(self, environment: dict[str, str], sessions: list[str]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "shell", "-c", PROGRAM.replace("IDS", repr(ids))],
+            [sys.executable, "manage.py", "shell", "-c", CLAIM.replace("IDS", repr(sessions))],
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": database_url()},
+            env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -85,10 +107,9 @@ class Claimer:
         self._pipes[0].write("go\n")
         self._pipes[0].flush()
 
-    def given(self) -> dict[uuid.UUID, str]:
+    def given(self) -> dict[str, str]:
         """The container of each session, empty for none."""
-        pairs = (line.rstrip("\n").split(",") for line in self._pipes[1])
-        found = {uuid.UUID(session): name for session, name in pairs}
+        found = dict(line.rstrip("\n").split(",") for line in self._pipes[1])
         assert self.process.wait() == 0
         return found
 
@@ -99,9 +120,9 @@ class Claimer:
             pipe.close()
 
 
-def claimed_at_once(shares: list[list[Session]]) -> list[dict[uuid.UUID, str]]:
+def claimed_at_once(environment: dict[str, str], shares: list[list[str]]) -> list[dict[str, str]]:
     with ExitStack() as stack:
-        claimers = [Claimer(share) for share in shares]
+        claimers = [Claimer(environment, share) for share in shares]
         for claimer in claimers:
             stack.callback(claimer.close)
         for claimer in claimers:
@@ -111,26 +132,29 @@ def claimed_at_once(shares: list[list[Session]]) -> list[dict[uuid.UUID, str]]:
         return [claimer.given() for claimer in claimers]
 
 
-async def test_no_container_is_given_to_two_processes(alice: User) -> None:
+def said(environment: dict[str, str], program: str, word: str) -> list[str]:
+    """What follows `word` on the lines that the program prints."""
+    done = manage(environment, "shell", "--no-imports", "-c", program)
+    assert done.returncode == 0, done.stderr
+    lines = (line.partition(" ") for line in done.stdout.splitlines())
+    return [rest for first, _, rest in lines if first == word]
+
+
+def test_no_container_is_given_to_two_processes(tmp_path: Path) -> None:
     """More sessions than containers, and all processes begin with the same ones."""
-    for number in range(MEMBERS):
-        await PooledContainer.objects.acreate(
-            name=f"pooled-{number:02}",
-            workspace_volume=f"volume-{number:02}",
-            image="child",
-            image_id="child@1",
-            holder="another",
-            ready_at=timezone.now(),
-        )
-    shares = [[await session_of(alice) for _ in range(SESSIONS_EACH)] for _ in range(PROCESSES)]
-    found = await asyncio.to_thread(claimed_at_once, shares)
+    environment = berth_environment(tmp_path, "pool", DATABASE_URL=str(tmp_path / "db.sqlite3"))
+    migrated = manage(environment, "migrate", "--verbosity", "0")
+    assert migrated.returncode == 0, migrated.stderr
+    ids = said(environment, PREPARE, "session")
+    shares = [ids[n * SESSIONS_EACH :][:SESSIONS_EACH] for n in range(PROCESSES)]
+    found = claimed_at_once(environment, shares)
     given = {session: name for share in found for session, name in share.items() if name}
-    left = [row.name async for row in PooledContainer.objects.all()]
+    (text,) = said(environment, LOOK, "found")
+    after: dict[str, Any] = json.loads(text)
     assert all(any(share.values()) for share in found), "they did not claim at the same time"
     assert len(set(given.values())) == len(given), "a container was given twice"
-    assert sorted([*given.values(), *left]) == [f"pooled-{n:02}" for n in range(MEMBERS)]
-    async for row in Session.objects.all():
-        name = given.get(row.id, "")
-        assert row.container_id == name
-        assert row.workspace_volume == name.replace("pooled", "volume")
-        assert len(await Log(row).of(ContainerState)) == bool(name)
+    assert sorted([*given.values(), *after["left"]]) == [f"pooled-{n:02}" for n in range(MEMBERS)]
+    for session, (container, volume, told) in after["sessions"].items():
+        assert container == given.get(session, "")
+        assert volume == container.replace("pooled", "volume")
+        assert told == bool(container)
