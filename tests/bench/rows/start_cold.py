@@ -4,7 +4,7 @@ import asyncio
 
 from tests.bench.bench import Bench
 from tests.bench.figures import Measurement, at_most_times_floor, ratio_at_p50
-from tests.bench.starts import COLD, FLOOR, FROM_POOL, POOL_SIZE, Starts, docker_run, starts
+from tests.bench.starts import FLOOR, POOL_SIZE, Starts, docker_run, starts
 
 TARGET = 1.3
 
@@ -13,8 +13,8 @@ async def start_cold(begun: Starts) -> float:
     """Milliseconds of the session that comes after those which the pool served."""
     await begun.until_pool_is_full()
     for _ in range(POOL_SIZE):
-        await begun.first_output(FROM_POOL)
-    took = await begun.first_output(COLD)
+        await begun.first_output(is_pooled=True)
+    took = await begun.first_output(is_pooled=False)
     await begun.until_pool_is_full()
     await begun.forget()
     return took

@@ -6,7 +6,7 @@ from sessions.sandbox.limits import GIB
 from tests.bench.bench import Bench
 from tests.bench.figures import Measurement, percentile, ratio_at_p50
 from tests.bench.sandboxes import LIMITS
-from tests.bench.starts import FLOOR, FROM_POOL, POOL_SIZE, docker_run, starts
+from tests.bench.starts import FLOOR, POOL_SIZE, docker_run, starts
 
 TARGET = 1 / 8
 OTHER_LIMITS = dataclasses.replace(LIMITS, memory_bytes=1 * GIB, cpus=1.0)
@@ -21,11 +21,11 @@ async def measure(bench: Bench) -> Measurement:
     async with starts(bench) as begun:
         for number in range(bench.count(40, quick=8)):
             await begun.pool.fill()
-            ours.append(await begun.first_output(FROM_POOL))
+            ours.append(await begun.first_output(is_pooled=True))
             await begun.forget()
             if number % OTHERS_EVERY == 0:
                 await begun.pool.fill()
-                changed.append(await begun.first_output(FROM_POOL, OTHER_LIMITS))
+                changed.append(await begun.first_output(is_pooled=True, limits=OTHER_LIMITS))
                 await begun.forget()
             floor.append(await docker_run())
     ratio = ratio_at_p50(ours, floor)
