@@ -17,6 +17,7 @@ from typing_extensions import TypeIs
 from sessions.errors import ProtocolError, SandboxError, SandboxUnavailableError
 from sessions.sandbox.base import DuplexStream
 from sessions.sandbox.guest import wire
+from sessions.sandbox.output_pace import output_bucket
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +52,8 @@ class Connection:
         self._decoder = wire.FrameDecoder()
         self._routes: dict[int, Route] = {}
         self._last_ident = 0
+        self.output = output_bucket()
+        """What its commands may print; shared, so that many print no faster than one."""
         self._out: deque[bytes] = deque()
         self._backlog = 0
         self._has_work = asyncio.Event()

