@@ -15,7 +15,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 0.25
+EVERY_S = 0.1
 """Often, so that each is small: the disk syncs all of it before it takes new commits."""
 
 SETTLED_NS = 1_000_000_000

@@ -17,7 +17,7 @@ from sessions.runtime.pending import PendingEvents
 logger = logging.getLogger(__name__)
 
 GATHER_S = 0.02
-MAX_PENDING_BYTES = 1024 * 1024
+MAX_PENDING_BYTES = 512 * 1024
 SUMMARY_EVERY_S = 1.0
 
 
