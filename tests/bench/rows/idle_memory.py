@@ -15,8 +15,12 @@ PSS = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 
 
 def pss_mb(pid: int) -> float:
-    """Proportional set size: shared pages are counted by how many share them."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    """Proportional set size: shared pages are counted by how many share them. None is left of a
+    process that ended since it was listed, as those that count files do."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
     found = PSS.search(text)
     assert found is not None
     return int(found[1]) * 1024 / 1e6
