@@ -4,6 +4,7 @@ After each the session says what happened, the next command works, and nothing o
 """
 
 import asyncio
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -259,7 +260,9 @@ async def test_a_command_that_limits_itself_limits_nothing_else(alice: User, lim
 
 
 async def test_64_commands_at_once_end_with_their_own_output(alice: User) -> None:
-    async with turns(alice) as session:
+    # Each is a shell and its child.
+    limits = dataclasses.replace(LIMITS, pids=256)
+    async with turns(alice, limits) as session:
         calls = await session.run_all([f"sleep 0.2; seq {n} {n + 50}" for n in range(64)])
         assert len(calls) == 64
         for n, call in enumerate(calls):
