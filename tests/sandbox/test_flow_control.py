@@ -87,14 +87,11 @@ async def test_many_that_print_byte_by_byte_all_go_on(sandbox):
 
 
 async def test_what_is_printed_now_and_then_does_not_wait(sandbox):
-    """Each line is a frame of its own, and the streams keep their order."""
-    lines = "for n in $(seq 20); do echo o$n; sleep 0.01; echo e$n >&2; sleep 0.01; done"
+    """More lines than a burst, each of which comes before the other stream's next."""
+    lines = "for n in $(seq 50); do echo o$n; sleep 0.01; echo e$n >&2; sleep 0.01; done"
     execution = await sandbox.exec(shell(lines))
-    seen = b""
-    async for item in execution:
-        if isinstance(item, ExecOutput):
-            seen += item.data
-    assert seen == b"".join(b"o%d\ne%d\n" % (n, n) for n in range(1, 21))
+    seen = b"".join([item.data async for item in execution if isinstance(item, ExecOutput)])
+    assert seen == b"".join(b"o%d\ne%d\n" % (n, n) for n in range(1, 51))
 
 
 async def test_commands_share_how_fast_they_may_print(sandbox):

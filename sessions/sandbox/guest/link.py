@@ -102,8 +102,10 @@ class Link:
             if ident in self._sources:
                 self._ready[ident] = source
         self._is_crumb_turn = True
-        self._pump()
-        self._is_crumb_turn = False
+        try:
+            self._pump()
+        finally:
+            self._is_crumb_turn = False
 
     def _pump(self) -> None:
         if self._is_full or not self.is_open:
