@@ -6,8 +6,8 @@ from sessions.errors import LeaseLostError
 from sessions.events import log
 from sessions.events.types import MessageDelta, Notice, Output, StepEnded
 from sessions.models import Session
-from sessions.runtime.pending import MAX_PIECE_BYTES, PendingEvents
-from sessions.runtime.recorder import MAX_PENDING_BYTES, SessionRecorder
+from sessions.runtime.pending import MAX_PENDING_BYTES, MAX_PIECE_BYTES, PendingEvents
+from sessions.runtime.recorder import SessionRecorder
 
 LEASE = "host:1:abc"
 
