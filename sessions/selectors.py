@@ -84,6 +84,18 @@ async def session_get(*, user: User | AnonymousUser, session_id: uuid.UUID) -> S
     return session
 
 
+async def session_row(session_id: uuid.UUID) -> Session | None:
+    """Whoever asks: for a look on behalf of several people, each of whom `may_see` it or not."""
+    return await Session.objects.select_related("owner").filter(id=session_id).afirst()
+
+
+def may_see(user: User | AnonymousUser, session: Session) -> bool:
+    """The rule of every selector here, of a row that was read already."""
+    if not user.is_active or session.deletion_requested_at is not None:
+        return False
+    return user.is_staff or session.owner_id == user.pk
+
+
 async def shell_list(*, user: User | AnonymousUser, session_id: uuid.UUID) -> list[Shell]:
     """All shells ever opened in the session, the first first. Raises: as `session_get`."""
     session = await session_get(user=user, session_id=session_id)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from sessions.events import bus, log
+from sessions.events import bus, heads, log
 from sessions.events.types import StoredEvent
 
 POLL_S = 1.0
@@ -19,7 +19,7 @@ async def follow(
     """Batches of the events behind number `after`, without gap or double, for ever.
 
     An empty batch is yielded each time the end of the log is reached, so that a reader knows it
-    has caught up. The reader sets the pace: nothing is read ahead while it works on a batch.
+    has caught up, and every `poll_s` while nothing comes. The reader sets the pace: nothing is read ahead while it works on a batch.
     """
     async with bus.listen(bus.session_topic(session_id)) as waiter:
         while True:
@@ -31,7 +31,8 @@ async def follow(
             # Whatever is stored after the read began wakes us again.
             if is_at_end and read.began_at >= waiter.woken_at:
                 yield []
-                await waiter.wait(poll_s)
+                while not await waiter.wait(poll_s) and await heads.last_seq(session_id) == after:
+                    yield []
 
 
 @dataclass(frozen=True, slots=True)

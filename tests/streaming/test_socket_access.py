@@ -88,6 +88,26 @@ async def test_deleting_the_session_ends_its_sockets(
     assert await viewer.read_until_closed() == 4404
 
 
+async def test_a_look_shared_with_others_still_tells_who_may_see(
+    agent_session: Session,
+    alice: User,
+    bob: User,
+    admin: User,
+    open_viewer: OpenViewer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(access, "SESSION_CHECK_S", 0.05)
+    owners = await open_viewer(agent_session, alice)
+    staffs = await open_viewer(agent_session, admin)
+    await owners.follow()
+    await staffs.follow()
+    await Session.objects.filter(id=agent_session.id).aupdate(owner=bob, title="Handed over")
+    assert await owners.read_until_closed() == 4404
+    while not any(frame["type"] == "session" for frame in staffs.control):
+        await staffs.next_frame()
+    assert staffs.control[-1]["session"]["title"] == "Handed over"
+
+
 async def test_deactivating_the_user_ends_their_sockets(
     agent_session: Session, alice: User, open_viewer: OpenViewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
