@@ -271,6 +271,9 @@ class PacedServer(Server):  # type: ignore[misc]  # Daphne has no types
             websocket_timeout=-1,
             ping_interval=20,
             ping_timeout=30,
+            # A thousand pages that come back at once, after a restart, each look at the database
+            # first; those cut after Daphne's 5 s came again, and again.
+            websocket_handshake_timeout=30,
             websocket_max_message_size=MAX_FRAME_BYTES,
             websocket_max_frame_size=MAX_FRAME_BYTES,
             application_close_timeout=5,

@@ -8,9 +8,11 @@ import asyncio
 import logging
 import time
 import uuid
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
+from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import User
 from typing_extensions import override
@@ -46,7 +48,18 @@ LIST_INTERVAL_S = 0.5
 class OwnedTaskConsumer(AsyncWebsocketConsumer):
     """Accepts, then closes with a number a browser can read; ends its task with the socket."""
 
+    channel_layer_alias = "none"
+    """Wake-ups come through events/bus.py; a channel of its own each would cost a subscription."""
     _task: asyncio.Task[None] | None = None
+
+    @override
+    async def dispatch(self, message: dict[str, Any]) -> None:
+        """As Channels does, but for its look at the database connections before each frame: that
+        is a turn of the one thread that has them, and each call there looks by itself."""
+        handler: Callable[[dict[str, Any]], Awaitable[None]] = getattr(
+            self, get_handler_name(message)
+        )
+        await handler(message)
 
     async def refuse(self, code: int) -> None:
         await self.accept()
