@@ -2,6 +2,7 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,9 +85,10 @@ async def session_get(*, user: User | AnonymousUser, session_id: uuid.UUID) -> S
     return session
 
 
-async def session_row(session_id: uuid.UUID) -> Session | None:
-    """Whoever asks: for a look on behalf of several people, each of whom `may_see` it or not."""
-    return await Session.objects.select_related("owner").filter(id=session_id).afirst()
+@database_sync_to_async
+def session_rows(session_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Session]:
+    """Whoever asks: for a look on behalf of several people, each of whom `may_see` them or not."""
+    return Session.objects.select_related("owner").in_bulk(list(session_ids))
 
 
 def may_see(user: User | AnonymousUser, session: Session) -> bool:

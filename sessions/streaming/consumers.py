@@ -5,14 +5,14 @@ the client's last acknowledgement is bounded, so a client that does not read cos
 """
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
-from channels.consumer import get_handler_name
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.auth.models import User
 from typing_extensions import override
@@ -48,18 +48,25 @@ LIST_INTERVAL_S = 0.5
 class OwnedTaskConsumer(AsyncWebsocketConsumer):
     """Accepts, then closes with a number a browser can read; ends its task with the socket."""
 
-    channel_layer_alias = "none"
-    """Wake-ups come through events/bus.py; a channel of its own each would cost a subscription."""
     _task: asyncio.Task[None] | None = None
 
     @override
-    async def dispatch(self, message: dict[str, Any]) -> None:
-        """As Channels does, but for its look at the database connections before each frame: that
-        is a turn of the one thread that has them, and each call there looks by itself."""
-        handler: Callable[[dict[str, Any]], Awaitable[None]] = getattr(
-            self, get_handler_name(message)
-        )
-        await handler(message)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Without a channel, which nobody sends to: Channels makes two tasks for every message."""
+        self.scope = scope
+        self.base_send = send
+        with contextlib.suppress(StopConsumer):
+            while True:
+                await self.dispatch(await receive())
+
+    @override
+    async def dispatch(self, message: Any) -> None:
+        """Frames go straight on. Channels first has the one thread that uses the database look for
+        old connections: for a key in a terminal, longer than its way to the shell and back."""
+        if message["type"] == "websocket.receive":
+            await self.websocket_receive(message)
+        else:
+            await super().dispatch(message)
 
     async def refuse(self, code: int) -> None:
         await self.accept()

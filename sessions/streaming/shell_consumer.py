@@ -5,12 +5,10 @@ goes on, and the page catches up from the log.
 """
 
 import asyncio
-import contextlib
 import logging
 import uuid
 from typing import Any
 
-from channels.exceptions import StopConsumer
 from typing_extensions import override
 
 from sessions import selectors
@@ -56,24 +54,6 @@ class ShellConsumer(OwnedTaskConsumer):
     _feed: ShellFeed | None = None
     _viewer: ShellViewer | None = None
     _is_open = False
-
-    @override
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Without a channel, which nobody sends to: Channels makes two tasks for every message."""
-        self.scope = scope
-        self.base_send = send
-        with contextlib.suppress(StopConsumer):
-            while True:
-                await self.dispatch(await receive())
-
-    @override
-    async def dispatch(self, message: Any) -> None:
-        """Keys go straight on. Channels first has a thread look for old database connections,
-        before every message: that took longer than the key's way to the shell and back."""
-        if message["type"] == "websocket.receive":
-            await self.websocket_receive(message)
-        else:
-            await super().dispatch(message)
 
     @override
     async def connect(self) -> None:
