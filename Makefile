@@ -20,7 +20,7 @@ sign-in: ## Print a link that signs the administrator in once, or FOR=somebody
 test: ## Lint and every test, Docker and browser included
 	$(PREPARE) tools engine images chromium
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadgroup
 
 quick: ## Lint and the quick tests that need neither Docker, browser nor weights
 	$(PREPARE) tools
