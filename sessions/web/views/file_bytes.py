@@ -8,15 +8,8 @@ from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_GET, require_http_methods, require_safe
 
 from sessions import services
-from sessions.errors import (
-    EntryExistsError,
-    EntryNotFoundError,
-    FileTooLargeError,
-    InvalidInputError,
-    WrongEntryKindError,
-)
-from sessions.sandbox.base import Sandbox
-from sessions.web.file_responses import (
+from sessions.downloads.ranges import Span, requested_span
+from sessions.downloads.responses import (
     PiecesResponse,
     content_disposition,
     etag_of,
@@ -25,8 +18,15 @@ from sessions.web.file_responses import (
     range_refused,
     span_response,
 )
+from sessions.errors import (
+    EntryExistsError,
+    EntryNotFoundError,
+    FileTooLargeError,
+    InvalidInputError,
+    WrongEntryKindError,
+)
+from sessions.sandbox.base import Sandbox
 from sessions.web.http import UserHttpRequest, signed_in
-from sessions.web.ranges import Span, requested_span
 from sessions.web.views.files import connect, path_of
 from sessions.workspace.archive import open_archive
 from sessions.workspace.files import begun, read_exactly, read_head, stat_file

@@ -11,12 +11,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from sessions import services
+from sessions.downloads.responses import etag_of, not_modified
 from sessions.errors import FileAccessError, InvalidInputError
 from sessions.models import ContainerState, Session
 from sessions.runtime.wiring import runtime
 from sessions.sandbox.base import Sandbox
 from sessions.selectors import session_get
-from sessions.web.file_responses import etag_of, not_modified
 from sessions.web.http import UserHttpRequest, signed_in
 from sessions.workspace.hexdump import PAGE_BYTES
 from sessions.workspace.listing import PAGE_ENTRIES, entry_json, list_folder, listing_json

@@ -8,11 +8,11 @@ from django.http import HttpResponseBase, JsonResponse
 from django.views.decorators.http import require_POST, require_safe
 
 from sessions import selectors, services
+from sessions.downloads.responses import PiecesResponse, content_disposition, guard_content
 from sessions.errors import InvalidInputError, NotFoundError
 from sessions.models import Session
 from sessions.runtime.archives import SUFFIX
 from sessions.runtime.wiring import runtime
-from sessions.web.file_responses import PiecesResponse, content_disposition, guard_content
 from sessions.web.http import UserHttpRequest, signed_in
 
 PIECE_BYTES = 1024 * 1024

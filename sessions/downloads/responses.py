@@ -7,8 +7,8 @@ from urllib.parse import quote_from_bytes
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from typing_extensions import override
 
+from sessions.downloads.ranges import Span, describe_span
 from sessions.sandbox.base import Entry
-from sessions.web.ranges import Span, describe_span
 from sessions.workspace.paths import display_name, encode_path
 
 # `sandbox` gives the bytes an origin of their own should a browser ever show them.

@@ -1,0 +1,1 @@
+"""Bytes of a workspace as HTTP responses, for every door."""
