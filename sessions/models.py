@@ -209,6 +209,49 @@ class FileUpload(models.Model):
         return self.path
 
 
+class ContainerFile(models.Model):
+    """The name by which programs know a file of a workspace.
+
+    It comes from the session and the path alone, so that a file has the same name each time it is
+    listed. A row says only that the name was given out: the file itself may be gone.
+    """
+
+    class Source(models.TextChoices):
+        USER = "user"
+        ASSISTANT = "assistant"
+
+    id = models.UUIDField(primary_key=True)
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="container_files")
+    path = models.CharField(max_length=12_288)
+    """Workspace path, percent-encoded bytes (workspace/paths.py)."""
+    source = models.CharField(max_length=16, choices=Source.choices)
+
+    @override
+    def __str__(self) -> str:
+        return self.path
+
+
+class StoredFile(models.Model):
+    """A file that a program keeps here (services/stored_files.py), beside any container."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="stored_files"
+    )
+    filename = models.CharField(max_length=255)
+    purpose = models.CharField(max_length=32)
+    size = models.BigIntegerField()
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(null=True, blank=True, db_index=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["owner", "-created_at"])]
+
+    @override
+    def __str__(self) -> str:
+        return self.filename
+
+
 class Shell(models.Model):
     """A terminal a person opened in a session's container. What it showed is in the log."""
 

@@ -9,9 +9,10 @@ from typing import Any
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from sessions.errors import NotFoundError
-from sessions.models import ApiKey, FileUpload, Session, Shell, Turn, TurnStatus
+from sessions.models import ApiKey, FileUpload, Session, Shell, StoredFile, Turn, TurnStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,27 @@ async def shell_get(*, user: User | AnonymousUser, session_id: uuid.UUID, shell_
 async def queued_turns(*, session: Session) -> list[Turn]:
     turns = Turn.objects.filter(session=session, status=TurnStatus.QUEUED).order_by("number")
     return [turn async for turn in turns]
+
+
+def container_rows(*, owner: User, name: str | None = None) -> QuerySet[Session]:
+    """The sessions of one person, for whom the API lists containers: of others not even staff's
+    keys list any."""
+    rows = Session.objects.filter(owner=owner, deletion_requested_at=None)
+    return rows if name is None else rows.filter(title=name)
+
+
+def stored_file_rows(*, owner: User) -> QuerySet[StoredFile]:
+    """Those that have not expired. Files are their owner's alone, staff or not."""
+    is_alive = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    return StoredFile.objects.filter(is_alive, owner=owner)
+
+
+async def stored_file_get(*, owner: User, file_id: uuid.UUID) -> StoredFile:
+    """Raises: NotFoundError."""
+    file = await stored_file_rows(owner=owner).filter(id=file_id).afirst()
+    if file is None:
+        raise NotFoundError("There is no such file.")
+    return file
 
 
 async def api_key_list(*, user: User) -> list[ApiKey]:

@@ -3,6 +3,7 @@ from django.urls import include, path
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("v1/", include("sessions.api.urls")),
     path("", include("sessions.web.urls")),
 ]
 handler400 = "sessions.web.views.errors.bad_request"

@@ -61,6 +61,7 @@ class Reaper:
                         await self._try(self.expire)
                         await self._try(self.reconcile)
                         await self._try(services.file_uploads_expire)
+                        await self._try(services.stored_files_expire)
                     await waiter.wait(LOOK_S)
         finally:
             if self._archiving is not None:

@@ -12,6 +12,12 @@ from sessions.services.access import (
     sign_in_link_is_fresh,
     sign_in_link_use,
 )
+from sessions.services.container_files import (
+    container_file_id,
+    container_file_removed,
+    container_file_uploaded,
+    container_files_seen,
+)
 from sessions.services.file_uploads import (
     file_upload_append,
     file_upload_create,
@@ -36,6 +42,12 @@ from sessions.services.shells import (
     viewer_name,
     viewer_token,
 )
+from sessions.services.stored_files import (
+    stored_file_create,
+    stored_file_delete,
+    stored_file_path,
+    stored_files_expire,
+)
 from sessions.services.uploads import (
     MAX_UPLOAD_BYTES,
     NewUpload,
@@ -46,6 +58,7 @@ from sessions.services.uploads import (
 from sessions.services.work import (
     MAX_QUEUED_TURNS,
     MAX_TEXT_BYTES,
+    container_create,
     session_create,
     session_delete,
     session_rename,
@@ -68,6 +81,11 @@ __all__ = [
     "api_key_create",
     "api_key_revoke",
     "api_key_user",
+    "container_create",
+    "container_file_id",
+    "container_file_removed",
+    "container_file_uploaded",
+    "container_files_seen",
     "file_upload_append",
     "file_upload_create",
     "file_upload_discard",
@@ -87,6 +105,10 @@ __all__ = [
     "sign_in_link_create",
     "sign_in_link_is_fresh",
     "sign_in_link_use",
+    "stored_file_create",
+    "stored_file_delete",
+    "stored_file_path",
+    "stored_files_expire",
     "title_from",
     "turn_remove",
     "turn_set_status",

@@ -127,6 +127,43 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
     return session
 
 
+async def container_create(
+    *,
+    owner: User,
+    name: str,
+    provider: str,
+    model: str,
+    image: str,
+    limits: Limits,
+    expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
+) -> Session:
+    """A session that no message began: its container is made with the first use of it."""
+    title = title_from(name)
+
+    @database_sync_to_async
+    def write() -> Session:
+        with transaction.atomic():
+            session = Session.objects.create(
+                owner=owner,
+                title=title,
+                status=Status.IDLE,
+                provider=provider,
+                model=model,
+                image=image,
+                limits=limits.to_json(),
+                expires_after_s=expires_after_s,
+            )
+            created = SessionCreated(
+                title=title, provider=provider, model=model, image=image, limits=session.limits
+            )
+            log.append_now(session.id, [created, SessionStatus(status=Status.IDLE)])
+        return session
+
+    session = await write()
+    await _changed(session, supervisor=False)
+    return session
+
+
 async def turn_submit(*, session: Session, text: str, files: Sequence[NewUpload] = ()) -> Turn:
     """Queue a message; it starts when the turns before it have ended.
 

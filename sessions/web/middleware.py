@@ -19,6 +19,9 @@ KEY_PATHS = re.compile(r"/(|status/|healthz|sessions/.*)", re.DOTALL)
 """Where a key is taken. Not at the account, the admin or sign-in: a stolen key must not be able to
 make more keys, set a password, or become a browser's session."""
 
+OWN_DOOR = "/v1/"
+"""Below it keys are asked for, and errors told, in the way of its own clients (sessions/api)."""
+
 
 @async_only_middleware
 class ApiKeyMiddleware:
@@ -34,7 +37,7 @@ class ApiKeyMiddleware:
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
         scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() != "bearer" or request.path_info.startswith(OWN_DOOR):
             return await self.get_response(request)
         request.COOKIES = {}
         request.key_user = None  # type: ignore[attr-defined]  # errors are JSON from here on

@@ -36,6 +36,7 @@ _MAX_UNSTORED_BYTES = 32 << 20
 """Of ended commands that no host is attached to, all together."""
 _MAX_REMEMBERED = 10_000
 _STANDARD_WORKSPACE = "/workspace"
+_HOSTED_WORKSPACE = "/mnt/data"
 
 
 class Guest:
@@ -236,6 +237,8 @@ def serve(options: dict[str, str]) -> None:
         from sessions.sandbox.guest.subreaper import become_subreaper  # needs ctypes: tests only
 
         become_subreaper()
+    else:
+        _link_hosted_path(options["workspace"])
     os.umask(0o022)
     guest = Guest(options)
     if options["disk-limit"]:
@@ -244,6 +247,16 @@ def serve(options: dict[str, str]) -> None:
         # A new volume belongs to root wherever the image has no workspace of its own.
         os.chown(guest.workspace, guest.user.uid, guest.user.gid)
     guest.run()
+
+
+def _link_hosted_path(workspace: str) -> None:
+    """Programs written for the hosted containers have their files in `_HOSTED_WORKSPACE`."""
+    try:
+        # pathlib would cost the guest memory.
+        os.makedirs(os.path.dirname(_HOSTED_WORKSPACE), exist_ok=True)  # noqa: PTH103, PTH120
+        os.symlink(workspace, _HOSTED_WORKSPACE)  # noqa: PTH211
+    except OSError:  # an image with something of its own there, or that nothing is written to
+        pass
 
 
 def _heed_signals() -> None:

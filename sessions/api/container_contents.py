@@ -1,0 +1,50 @@
+"""Putting files into the workspace of a container."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
+
+from sessions import services
+from sessions.errors import EntryExistsError
+from sessions.models import ContainerFile, Session, StoredFile
+from sessions.sandbox.base import Entry, Sandbox
+from sessions.sandbox.limits import MIB
+from sessions.workspace.paths import format_path, parse_path
+
+PIECE_BYTES = 1 * MIB
+
+
+async def put_file(
+    session: Session, sandbox: Sandbox, name: str, pieces: Callable[[], AsyncIterator[bytes]]
+) -> tuple[ContainerFile, Entry]:
+    """A file that has the name already keeps it; the new one then gets another.
+
+    Raises: InvalidInputError for a name no file can have; SandboxError.
+    """
+    path = parse_path(services.upload_name(name))
+    try:
+        entry = await sandbox.write_file(path, pieces(), overwrite=False)
+    except EntryExistsError:
+        other = f"{uuid.uuid4().hex[:8]}-{path}"
+        entry = await sandbox.write_file(other, pieces(), overwrite=False)
+    row = await services.container_file_uploaded(session=session, path=format_path(entry.path))
+    return row, entry
+
+
+async def put_stored_file(
+    session: Session, sandbox: Sandbox, file: StoredFile
+) -> tuple[ContainerFile, Entry]:
+    """Raises: as `put_file`; OSError."""
+    path = services.stored_file_path(file.id)
+    return await put_file(session, sandbox, file.filename, lambda: stored_pieces(path))
+
+
+async def stored_pieces(path: Path) -> AsyncGenerator[bytes, None]:
+    """Raises: OSError."""
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+            yield piece
+    finally:
+        await asyncio.to_thread(file.close)

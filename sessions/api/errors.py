@@ -1,0 +1,69 @@
+"""Errors as the API's clients read them: `{"error": {"message", "type", "param", "code"}}`."""
+
+from typing import Literal, TypeAlias
+
+from django.http import JsonResponse
+from typing_extensions import override
+
+from sessions.errors import BerthError
+
+ErrorType: TypeAlias = Literal[
+    "invalid_request_error", "authentication_error", "rate_limit_error", "server_error"
+]
+
+
+class ApiError(Exception):
+    """An answer that is not the one asked for. `code` and `param` may be null."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: ErrorType = "invalid_request_error",
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.type = type
+        self.param = param
+        self.code = code
+        self.headers = headers or {}
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.status}: {self.message}"
+
+    def to_response(self) -> JsonResponse:
+        error = {
+            "message": self.message,
+            "type": self.type,
+            "param": self.param,
+            "code": self.code,
+        }
+        return JsonResponse({"error": error}, status=self.status, headers=self.headers)
+
+
+def not_found(message: str, *, param: str | None = None) -> ApiError:
+    """For what does not exist and for what is another user's: nobody can tell which."""
+    return ApiError(404, message, param=param)
+
+
+def from_berth(error: BerthError) -> ApiError:
+    """Errors of the services, whose own codes stay readable."""
+    is_theirs = error.status < 500
+    headers = {}
+    if error.status == 409:
+        # The clients ask again by themselves after a 409; the same call would be refused again.
+        headers["x-should-retry"] = "false"
+    return ApiError(
+        error.status,
+        error.message,
+        type="invalid_request_error" if is_theirs else "server_error",
+        param=error.param,
+        code=error.code,
+        headers=headers,
+    )

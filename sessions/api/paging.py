@@ -1,0 +1,43 @@
+"""Lists in pages: `after` is the id of the last object seen."""
+
+import datetime as dt
+import uuid
+from typing import TypeVar
+
+from django.db.models import Model, Q, QuerySet
+
+from sessions.api.errors import ApiError
+from sessions.api.schema import PageQuery
+
+Row = TypeVar("Row", bound=Model)
+
+
+async def page_of_rows(
+    rows: QuerySet[Row], query: PageQuery, after: uuid.UUID | None
+) -> tuple[list[Row], bool]:
+    """The rows of the page, by `created_at` and `id`, and whether more follow.
+
+    `after` is `query.after` as a key; None for what cannot be one. Raises: ApiError when it names
+    no row of the list.
+    """
+    sign = "-" if query.order == "desc" else ""
+    if query.after is not None:
+        seen = await rows.filter(pk=after).afirst() if after else None
+        if seen is None:
+            raise unknown_after(query.after)
+        rows = rows.filter(_behind(seen, is_descending=bool(sign)))
+    page = [
+        row async for row in rows.order_by(f"{sign}created_at", f"{sign}pk")[: query.limit + 1]
+    ]
+    return page[: query.limit], len(page) > query.limit
+
+
+def _behind(seen: Model, *, is_descending: bool) -> Q:
+    created_at: dt.datetime = seen.created_at  # type: ignore[attr-defined]
+    if is_descending:
+        return Q(created_at__lt=created_at) | Q(created_at=created_at, pk__lt=seen.pk)
+    return Q(created_at__gt=created_at) | Q(created_at=created_at, pk__gt=seen.pk)
+
+
+def unknown_after(given: str) -> ApiError:
+    return ApiError(400, f"Nothing in this list has the id '{given}'.", param="after")

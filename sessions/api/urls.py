@@ -1,0 +1,51 @@
+"""Addresses below `/v1`."""
+
+from django.urls import path, re_path
+
+from sessions.api.endpoint import view
+from sessions.api.views import container_files, containers, files, models, unknown
+
+urlpatterns = [
+    path("models", view(GET=models.model_list), name="api-models"),
+    path("models/<path:model>", view(GET=models.model_get), name="api-model"),
+    path(
+        "containers",
+        view(GET=containers.container_list, POST=containers.container_create),
+        name="api-containers",
+    ),
+    path(
+        "containers/<str:container_id>",
+        view(GET=containers.container_get, DELETE=containers.container_delete),
+        name="api-container",
+    ),
+    path(
+        "containers/<str:container_id>/files",
+        view(GET=container_files.file_list, POST=container_files.file_create),
+        name="api-container-files",
+    ),
+    path(
+        "containers/<str:container_id>/files/<str:file_id>",
+        view(GET=container_files.file_get, DELETE=container_files.file_delete),
+        name="api-container-file",
+    ),
+    path(
+        "containers/<str:container_id>/files/<str:file_id>/content",
+        view(GET=container_files.file_content),
+        name="api-container-file-content",
+    ),
+    path("files", view(GET=files.file_list, POST=files.file_create), name="api-files"),
+    path(
+        "files/<str:file_id>",
+        view(GET=files.file_get, DELETE=files.file_delete),
+        name="api-file",
+    ),
+    path("files/<str:file_id>/content", view(GET=files.file_content), name="api-file-content"),
+    re_path(
+        "^",
+        view(
+            **dict.fromkeys(
+                ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"), unknown.unknown
+            )
+        ),
+    ),
+]

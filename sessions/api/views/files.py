@@ -1,0 +1,153 @@
+"""`/v1/files`: files kept here, to be given to containers and models by their ids."""
+
+from typing import Any, ClassVar, Literal
+
+from django.core.files.uploadedfile import UploadedFile
+from django.http import HttpRequest, HttpResponseBase
+from pydantic import Field
+
+from sessions import selectors, services
+from sessions.api.container_contents import stored_pieces
+from sessions.api.endpoint import Call, operation
+from sessions.api.errors import ApiError, not_found
+from sessions.api.ids import FILE, format_id, parse_id
+from sessions.api.paging import page_of_rows
+from sessions.api.schema import (
+    Deleted,
+    ListPage,
+    NoBody,
+    NoQuery,
+    PageQuery,
+    RequestPart,
+    Resource,
+)
+from sessions.downloads.ranges import Span
+from sessions.downloads.responses import content_disposition, span_response
+from sessions.errors import NotFoundError
+from sessions.models import StoredFile
+
+Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
+MIN_LIFE_S = 3600
+MAX_LIFE_S = 30 * 24 * 3600
+MAX_NAME_LENGTH = 255
+
+
+class File(Resource):
+    absent_when_none: ClassVar[bool] = True
+
+    id: str
+    object: Literal["file"] = "file"
+    bytes: int
+    created_at: int
+    expires_at: int | None
+    filename: str
+    purpose: str
+    status: Literal["processed"] = "processed"
+
+
+class FileList(ListPage[File]):
+    pass
+
+
+class CreateFile(RequestPart):
+    """The fields of a form beside the part `file`."""
+
+    purpose: Purpose
+    anchor: Literal["created_at"] | None = Field(None, alias="expires_after[anchor]")
+    seconds: int | None = Field(
+        None, alias="expires_after[seconds]", strict=False, ge=MIN_LIFE_S, le=MAX_LIFE_S
+    )
+
+
+class FilesQuery(PageQuery):
+    limit: int = Field(10_000, ge=1, le=10_000)
+    purpose: str | None = None
+
+
+def _resource(file: StoredFile) -> File:
+    return File(
+        id=format_id(FILE, file.id),
+        bytes=file.size,
+        created_at=int(file.created_at.timestamp()),
+        expires_at=int(file.expires_at.timestamp()) if file.expires_at else None,
+        filename=file.filename,
+        purpose=file.purpose,
+    )
+
+
+def sent_file(request: HttpRequest) -> UploadedFile:
+    """The one part `file` of a form. Raises: ApiError, FileTooLargeError."""
+    sent = request.FILES.getlist("file")
+    if len(sent) != 1 or not isinstance(sent[0], UploadedFile):
+        raise ApiError(
+            400,
+            "Send one file as the part `file` of a form.",
+            param="file",
+            code="missing_required_parameter",
+        )
+    services.upload_check_size(sent[0].size or 0, param="file")
+    return sent[0]
+
+
+@operation(summary="Keep a file", body=CreateFile, returns=File)
+async def file_create(call: Call[CreateFile, NoQuery]) -> File:
+    sent = sent_file(call.http)
+    file = await services.stored_file_create(
+        owner=call.user,
+        filename=(sent.name or "file")[:MAX_NAME_LENGTH],
+        purpose=call.body.purpose,
+        read=sent.read,
+        expires_after_s=call.body.seconds,
+    )
+    return _resource(file)
+
+
+@operation(summary="List files", query=FilesQuery, returns=FileList)
+async def file_list(call: Call[NoBody, FilesQuery]) -> FileList:
+    rows = selectors.stored_file_rows(owner=call.user)
+    if call.query.purpose is not None:
+        rows = rows.filter(purpose=call.query.purpose)
+    page, has_more = await page_of_rows(rows, call.query, parse_id(FILE, call.query.after or ""))
+    data = [_resource(file) for file in page]
+    return FileList(
+        data=data,
+        first_id=data[0].id if data else "",
+        last_id=data[-1].id if data else "",
+        has_more=has_more,
+    )
+
+
+async def find_file(call: Call[Any, Any], file_id: str, *, param: str | None = None) -> StoredFile:
+    """Raises: ApiError."""
+    key = parse_id(FILE, file_id)
+    try:
+        if key is not None:
+            return await selectors.stored_file_get(owner=call.user, file_id=key)
+    except NotFoundError:
+        pass
+    raise not_found(f"There is no file with the id '{file_id}'.", param=param)
+
+
+@operation(summary="One file", returns=File)
+async def file_get(call: Call[NoBody, NoQuery], file_id: str) -> File:
+    return _resource(await find_file(call, file_id))
+
+
+@operation(summary="Delete a file", returns=Deleted)
+async def file_delete(call: Call[NoBody, NoQuery], file_id: str) -> Deleted:
+    """Copies that containers have of it stay."""
+    await services.stored_file_delete(file=await find_file(call, file_id))
+    return Deleted(id=file_id, object="file")
+
+
+@operation(summary="The bytes of a file")
+async def file_content(call: Call[NoBody, NoQuery], file_id: str) -> HttpResponseBase:
+    file = await find_file(call, file_id)
+    return span_response(
+        call.http,
+        stored_pieces(services.stored_file_path(file.id)),
+        span=Span(0, file.size, file.size, is_partial=False),
+        etag=f'"{file.id.hex}"',
+        content_type="application/octet-stream",
+        disposition=content_disposition("attachment", file.filename),
+    )

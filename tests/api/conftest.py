@@ -1,0 +1,76 @@
+"""The official client in front of the real door, over guests that are child processes.
+
+Each JSON answer is held against the published document as it comes.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import httpx2
+import openai
+import pytest
+from django.contrib.auth.models import User
+
+from sessions import services
+from sessions.runtime.process import Runtime
+from sessions.runtime.request_bodies import SpoolingHandler
+from tests.api.contract import problems, schema_of
+from tests.serve.conftest import docker_server
+
+__all__ = ["docker_server"]
+
+BASE_URL = "http://testserver/v1"
+
+ClientOf = Callable[[str], openai.AsyncOpenAI]
+
+
+async def hold_against_the_document(response: httpx2.Response) -> None:
+    """Raises: AssertionError."""
+    if "json" not in response.headers.get("content-type", ""):
+        return
+    await response.aread()
+    request = response.request
+    schema = schema_of(request.method, request.url.path.removeprefix("/v1"), response.status_code)
+    if schema is not None:
+        wrong = problems(schema, json.loads(response.content))
+        assert not wrong, f"{request.method} {request.url}: {wrong}"
+
+
+@pytest.fixture
+async def client_of(sandbox_runtime: Runtime) -> AsyncIterator[ClientOf]:
+    """Makes a client for a key."""
+    opened: list[openai.AsyncOpenAI] = []
+
+    def make(secret: str) -> openai.AsyncOpenAI:
+        http = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=cast("Any", SpoolingHandler())),
+            event_hooks={"response": [hold_against_the_document]},
+        )
+        client = openai.AsyncOpenAI(
+            api_key=secret,
+            base_url=BASE_URL,
+            http_client=http,
+            max_retries=0,
+            _strict_response_validation=True,
+        )
+        opened.append(client)
+        return client
+
+    yield make
+    for client in opened:
+        await client.close()
+
+
+@pytest.fixture
+async def client(alice: User, client_of: ClientOf) -> openai.AsyncOpenAI:
+    """The owner's."""
+    _, secret = await services.api_key_create(user=alice, name="tests")
+    return client_of(secret)
+
+
+@pytest.fixture
+async def bobs_client(bob: User, client_of: ClientOf) -> openai.AsyncOpenAI:
+    """Of another user, who must never see what is alice's."""
+    _, secret = await services.api_key_create(user=bob, name="tests")
+    return client_of(secret)
