@@ -252,6 +252,46 @@ class StoredFile(models.Model):
         return self.filename
 
 
+class Conversation(models.Model):
+    """Items that programs keep here to go on from (services/conversations.py)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="conversations"
+    )
+    metadata = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    @override
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class ConversationItem(models.Model):
+    conversation = models.ForeignKey(Conversation, on_delete=models.CASCADE, related_name="items")
+    position = models.PositiveIntegerField()
+    """Counts from 1 in its conversation; those of deleted items are not given again."""
+    item_id = models.CharField(max_length=100)
+    """As programs know it; unique in its conversation."""
+    body = models.JSONField()
+    """The item as it is given back (sessions/api/items.py)."""
+
+    class Meta:
+        ordering = ["conversation", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["conversation", "position"], name="conversation_position_once"
+            ),
+            models.UniqueConstraint(
+                fields=["conversation", "item_id"], name="conversation_item_once"
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return self.item_id
+
+
 class Shell(models.Model):
     """A terminal a person opened in a session's container. What it showed is in the log."""
 

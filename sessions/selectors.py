@@ -12,7 +12,16 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from sessions.errors import NotFoundError
-from sessions.models import ApiKey, FileUpload, Session, Shell, StoredFile, Turn, TurnStatus
+from sessions.models import (
+    ApiKey,
+    Conversation,
+    FileUpload,
+    Session,
+    Shell,
+    StoredFile,
+    Turn,
+    TurnStatus,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +148,14 @@ async def stored_file_get(*, owner: User, file_id: uuid.UUID) -> StoredFile:
     if file is None:
         raise NotFoundError("There is no such file.")
     return file
+
+
+async def conversation_get(*, owner: User, conversation_id: uuid.UUID) -> Conversation:
+    """Raises: NotFoundError when there is none or it is another user's, staff or not."""
+    found = await Conversation.objects.filter(owner=owner, id=conversation_id).afirst()
+    if found is None:
+        raise NotFoundError("There is no such conversation.")
+    return found
 
 
 async def api_key_list(*, user: User) -> list[ApiKey]:

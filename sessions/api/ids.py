@@ -6,6 +6,7 @@ import uuid
 CONTAINER = "cntr_"
 CONTAINER_FILE = "cfile_"
 FILE = "file-"
+CONVERSATION = "conv_"
 
 _NUMBER = re.compile(r"[0-9a-f]{32}")
 

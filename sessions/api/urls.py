@@ -3,7 +3,14 @@
 from django.urls import path, re_path
 
 from sessions.api.endpoint import view
-from sessions.api.views import container_files, containers, files, models, unknown
+from sessions.api.views import (
+    container_files,
+    containers,
+    conversations,
+    files,
+    models,
+    unknown,
+)
 
 urlpatterns = [
     path("models", view(GET=models.model_list), name="api-models"),
@@ -40,6 +47,30 @@ urlpatterns = [
         name="api-file",
     ),
     path("files/<str:file_id>/content", view(GET=files.file_content), name="api-file-content"),
+    path(
+        "conversations",
+        view(POST=conversations.conversation_create),
+        name="api-conversations",
+    ),
+    path(
+        "conversations/<str:conversation_id>",
+        view(
+            GET=conversations.conversation_get,
+            POST=conversations.conversation_update,
+            DELETE=conversations.conversation_delete,
+        ),
+        name="api-conversation",
+    ),
+    path(
+        "conversations/<str:conversation_id>/items",
+        view(GET=conversations.items_list, POST=conversations.items_create),
+        name="api-conversation-items",
+    ),
+    path(
+        "conversations/<str:conversation_id>/items/<str:item_id>",
+        view(GET=conversations.item_get, DELETE=conversations.item_delete),
+        name="api-conversation-item",
+    ),
     re_path(
         "^",
         view(

@@ -88,7 +88,7 @@ def parsed_json(body: bytes) -> Any:
 
 
 def validated(model: type[Model], value: Any) -> Model:
-    """Raises: ApiError for the first thing that is wrong."""
+    """Raises: ApiError for one thing that is wrong."""
     if not isinstance(value, Mapping):
         raise ApiError(400, f"The body is {_JSON_NAMES[type(value)]}; an object is expected.")
     try:
@@ -98,8 +98,13 @@ def validated(model: type[Model], value: Any) -> Model:
 
 
 def _refusal(error: ValidationError, value: Any) -> ApiError:
-    first = error.errors(include_url=False)[0]
-    param = _param(first["loc"], value, is_missing=first["type"] == "missing")
+    """Of several, the one that lies deepest: where a field may be of several kinds, that is in
+    the kind that was meant."""
+    found = [
+        (_param(one["loc"], value, is_missing=one["type"] == "missing"), one)
+        for one in error.errors(include_url=False)
+    ]
+    param, first = max(found, key=lambda pair: pair[0].count(".") + pair[0].count("["))
     message, code = _words(first["type"], param, first.get("input"), first.get("ctx") or {})
     return ApiError(400, message or f"Invalid '{param}': {first['msg']}.", param=param, code=code)
 

@@ -18,6 +18,13 @@ from sessions.services.container_files import (
     container_file_uploaded,
     container_files_seen,
 )
+from sessions.services.conversations import (
+    conversation_create,
+    conversation_delete,
+    conversation_item_delete,
+    conversation_items_add,
+    conversation_update,
+)
 from sessions.services.file_uploads import (
     file_upload_append,
     file_upload_create,
@@ -86,6 +93,11 @@ __all__ = [
     "container_file_removed",
     "container_file_uploaded",
     "container_files_seen",
+    "conversation_create",
+    "conversation_delete",
+    "conversation_item_delete",
+    "conversation_items_add",
+    "conversation_update",
     "file_upload_append",
     "file_upload_create",
     "file_upload_discard",
