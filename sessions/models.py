@@ -292,6 +292,47 @@ class ConversationItem(models.Model):
         return self.item_id
 
 
+class Skill(models.Model):
+    """A folder of instructions that programs keep here, in versions (services/skills.py)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="skills"
+    )
+    default_version = models.PositiveIntegerField(default=1)
+    last_number = models.PositiveIntegerField(default=1)
+    """Of all versions ever made: none is given again."""
+    created_at = models.DateTimeField(default=timezone.now)
+
+    @override
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class SkillVersion(models.Model):
+    """Never changes. Its bundle is a file on the host named by its id."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    skill = models.ForeignKey(Skill, on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    """Counts from 1 in its skill."""
+    name = models.CharField(max_length=64)
+    description = models.CharField(max_length=1024)
+    size = models.BigIntegerField()
+    """Of its bundle, a zip."""
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["skill", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["skill", "number"], name="skill_version_once"),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.name} {self.number}"
+
+
 class Shell(models.Model):
     """A terminal a person opened in a session's container. What it showed is in the log."""
 

@@ -18,6 +18,8 @@ from sessions.models import (
     FileUpload,
     Session,
     Shell,
+    Skill,
+    SkillVersion,
     StoredFile,
     Turn,
     TurnStatus,
@@ -155,6 +157,21 @@ async def conversation_get(*, owner: User, conversation_id: uuid.UUID) -> Conver
     found = await Conversation.objects.filter(owner=owner, id=conversation_id).afirst()
     if found is None:
         raise NotFoundError("There is no such conversation.")
+    return found
+
+
+def skill_rows(*, owner: User) -> QuerySet[Skill]:
+    """Skills are their owner's alone, staff or not."""
+    return Skill.objects.filter(owner=owner)
+
+
+async def skill_version_get(*, skill: Skill, number: int | None = None) -> SkillVersion:
+    """The one of that number; the newest without. Raises: NotFoundError."""
+    rows = SkillVersion.objects.filter(skill=skill)
+    chosen = rows if number is None else rows.filter(number=number)
+    found = await chosen.order_by("-number").afirst()
+    if found is None:
+        raise NotFoundError("There is no such version.")
     return found
 
 

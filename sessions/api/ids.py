@@ -7,6 +7,8 @@ CONTAINER = "cntr_"
 CONTAINER_FILE = "cfile_"
 FILE = "file-"
 CONVERSATION = "conv_"
+SKILL = "skill_"
+SKILL_VERSION = "skillver_"
 
 _NUMBER = re.compile(r"[0-9a-f]{32}")
 

@@ -9,6 +9,7 @@ from sessions.api.views import (
     conversations,
     files,
     models,
+    skills,
     unknown,
 )
 
@@ -70,6 +71,32 @@ urlpatterns = [
         "conversations/<str:conversation_id>/items/<str:item_id>",
         view(GET=conversations.item_get, DELETE=conversations.item_delete),
         name="api-conversation-item",
+    ),
+    path("skills", view(GET=skills.skill_list, POST=skills.skill_create), name="api-skills"),
+    path(
+        "skills/<str:skill_id>",
+        view(GET=skills.skill_get, POST=skills.skill_update, DELETE=skills.skill_delete),
+        name="api-skill",
+    ),
+    path(
+        "skills/<str:skill_id>/content",
+        view(GET=skills.skill_content),
+        name="api-skill-content",
+    ),
+    path(
+        "skills/<str:skill_id>/versions",
+        view(GET=skills.version_list, POST=skills.version_create),
+        name="api-skill-versions",
+    ),
+    path(
+        "skills/<str:skill_id>/versions/<str:version>",
+        view(GET=skills.version_get, DELETE=skills.version_delete),
+        name="api-skill-version",
+    ),
+    path(
+        "skills/<str:skill_id>/versions/<str:version>/content",
+        view(GET=skills.version_content),
+        name="api-skill-version-content",
     ),
     re_path(
         "^",

@@ -49,6 +49,13 @@ from sessions.services.shells import (
     viewer_name,
     viewer_token,
 )
+from sessions.services.skills import (
+    skill_create,
+    skill_delete,
+    skill_set_default,
+    skill_version_create,
+    skill_version_delete,
+)
 from sessions.services.stored_files import (
     stored_file_create,
     stored_file_delete,
@@ -117,6 +124,11 @@ __all__ = [
     "sign_in_link_create",
     "sign_in_link_is_fresh",
     "sign_in_link_use",
+    "skill_create",
+    "skill_delete",
+    "skill_set_default",
+    "skill_version_create",
+    "skill_version_delete",
     "stored_file_create",
     "stored_file_delete",
     "stored_file_path",

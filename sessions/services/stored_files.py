@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from sessions.errors import DiskFullError
-from sessions.models import StoredFile
+from sessions.models import SkillVersion, StoredFile
 from sessions.services.uploads import upload_check_size
 
 PIECE_BYTES = 1024 * 1024
@@ -24,6 +24,7 @@ STRAY_S = 3600.0
 
 
 def stored_file_path(file_id: uuid.UUID) -> Path:
+    """Also of the bundle of a skill's version."""
     return _folder() / file_id.hex
 
 
@@ -46,7 +47,7 @@ async def stored_file_create(
     file_id = uuid.uuid4()
     path = stored_file_path(file_id)
     try:
-        size = await asyncio.to_thread(_write, path, read)
+        size = await asyncio.to_thread(stored_file_write, path, read)
         now = timezone.now()
         lives = dt.timedelta(seconds=expires_after_s) if expires_after_s is not None else None
         return await StoredFile.objects.acreate(
@@ -63,7 +64,8 @@ async def stored_file_create(
         raise
 
 
-def _write(path: Path, read: Callable[[int], bytes]) -> int:
+def stored_file_write(path: Path, read: Callable[[int], bytes]) -> int:
+    """How much it was. Raises: FileTooLargeError, DiskFullError."""
     size = 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +99,11 @@ async def stored_files_expire() -> None:
 def _remove_strays() -> None:
     if not _folder().is_dir():
         return
-    known = {number.hex for number in StoredFile.objects.values_list("id", flat=True)}
+    known = {
+        number.hex
+        for rows in (StoredFile.objects.all(), SkillVersion.objects.all())
+        for number in rows.values_list("id", flat=True)
+    }
     oldest = time.time() - STRAY_S
     for path in _folder().iterdir():
         with contextlib.suppress(OSError):
