@@ -30,14 +30,17 @@ class Ending:
     signal: str | None = None
     """Set for `signal`, and where known for the kinds that killed: `SIGKILL`."""
     limit_bytes: int | None = None
-    """Memory limit for `oom`; for `disk_full` the session's disk limit, or the size of the disk
-    where that itself is full."""
+    """Memory limit for `oom` and beside `oom_kills`; for `disk_full` the session's disk limit, or
+    the size of the disk where that itself is full."""
     peak_bytes: int | None = None
-    """Peak memory for `oom`."""
+    """Peak memory, where `limit_bytes` is of memory."""
     used_bytes: int | None = None
     """What was used of `limit_bytes`, for `disk_full`."""
     timeout_s: float | None = None
     """The limit that ran out, for `timeout`."""
+    oom_kills: int | None = None
+    """Processes of the container that were killed for memory while the command ran; also beside
+    an `exit`, for a shell goes on when what it started was killed."""
 
     def to_json(self) -> dict[str, Any]:
         return {k: v for k, v in dataclasses.asdict(self).items() if v is not None}

@@ -58,6 +58,9 @@ def ending_text(result: CommandResult) -> str:
     """How a command ended, as a phrase: `exit code 1`, `timed out after 30 s`."""
     ending = result.ending
     match ending.get("kind"):
+        case "exit" if ending.get("oom_kills"):
+            killed = "a process was killed, out of memory" + _figures(ending, "limit", "peak")
+            return f"exit code {ending.get('exit_code')}; meanwhile {killed}"
         case "exit":
             return f"exit code {ending.get('exit_code')}"
         case "signal":

@@ -115,7 +115,7 @@ def _shell_output(item: ToolResultItem, call: ToolCall) -> Input:
 def _command_output(result: CommandResult) -> dict[str, Any]:
     kind = result.ending.get("kind")
     stderr = result.stderr
-    if kind not in _ENDS_OF_THEIR_OWN:
+    if kind not in _ENDS_OF_THEIR_OWN or result.ending.get("oom_kills"):
         # The API knows exit and timeout alone; the model is told the rest in words.
         separator = "\n" if stderr and not stderr.endswith("\n") else ""
         stderr = f"{stderr}{separator}[{ending_text(result)}]"

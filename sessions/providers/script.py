@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage
+from sessions.providers.conversation import ending_text
 from sessions.providers.fences import Block, split
 from sessions.providers.markdown import tool_arguments
 
@@ -105,14 +106,10 @@ def next_step(script: Script, since: Sequence[Item]) -> ScriptStep | None:
     return None
 
 
-def exit_codes(since: Sequence[Item]) -> list[str]:
-    """How each command ended: its exit code, or the kind of its ending."""
-    codes: list[str] = []
+def endings(since: Sequence[Item]) -> list[str]:
+    """How each command ended, as a phrase."""
+    phrases: list[str] = []
     for item in since:
         if isinstance(item, ToolResultItem):
-            if not item.commands:
-                codes.append("error")
-            for command in item.commands:
-                ending = command.ending
-                codes.append(str(ending.get("exit_code", ending.get("kind", "unknown"))))
-    return codes
+            phrases += [ending_text(command) for command in item.commands] or ["not run"]
+    return phrases

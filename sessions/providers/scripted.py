@@ -19,7 +19,7 @@ from sessions.providers.base import (
     TextDelta,
     ToolCall,
 )
-from sessions.providers.script import Script, exit_codes, next_step, parse_script, since_user
+from sessions.providers.script import Script, endings, next_step, parse_script, since_user
 from sessions.providers.tour import TOUR
 
 HOW_TO = """\
@@ -59,7 +59,7 @@ class ScriptedProvider:
         text, since = since_user(request.items)
         script = TOUR if text.strip().lower().startswith("/tour") else parse_script(text)
         step = next_step(script, since)
-        said = step.text if step else closing_message(script, exit_codes(since))
+        said = step.text if step else closing_message(script, endings(since))
         for piece in pieces(said):
             yield TextDelta(piece)
             if self.delay_s:
@@ -71,11 +71,15 @@ class ScriptedProvider:
         yield Finished(stop_reason="tool_calls" if step else "end")
 
 
-def closing_message(script: Script, codes: list[str]) -> str:
+def closing_message(script: Script, ended: list[str]) -> str:
     if not script.steps:
         return f"{script.closing}\n\n{HOW_TO}" if script.closing else HOW_TO
-    commands = "1 command, exit code" if len(codes) == 1 else f"{len(codes)} commands, exit codes"
-    done = f"Done: {commands} {', '.join(codes)}."
+    count = "1 command" if len(ended) == 1 else f"{len(ended)} commands"
+    codes = [phrase.removeprefix("exit code ") for phrase in ended]
+    if len(codes) > 1 and all(code.isdigit() for code in codes):
+        done = f"Done: {count}, exit codes {', '.join(codes)}."
+    else:
+        done = f"Done: {count}, {'; '.join(ended)}."
     return f"{script.closing}\n\n{done}" if script.closing else done
 
 

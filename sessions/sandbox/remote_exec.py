@@ -340,6 +340,7 @@ def parse_ending(fields: dict[str, Any]) -> Ending:
         peak_bytes=_optional_count(fields.get("peak_bytes")),
         used_bytes=_optional_count(fields.get("used_bytes")),
         timeout_s=timeout_s,
+        oom_kills=_optional_count(fields.get("oom_kills")),
     )
 
 

@@ -154,6 +154,20 @@ async def test_oom_tells_limit_and_peak(alice: User) -> None:
         await check_goes_on(session)
 
 
+async def test_a_shell_that_outlives_what_ran_out_of_memory_says_so(alice: User) -> None:
+    async with turns(alice) as session:
+        call = await session.run("head -c 1G /dev/zero | tail | wc -c; echo after")
+        assert (call.ending["kind"], call.ending["exit_code"]) == ("exit", 0)
+        kills = call.ending["oom_kills"]
+        assert isinstance(kills, int)
+        assert kills >= 1
+        assert call.ending["limit_bytes"] == 256 * MIB
+        told = "[exit code 0; meanwhile a process was killed, out of memory (limit"
+        assert told in call.told
+        await check_goes_on(session)
+        assert (await session.run("sleep 0.1")).ending == {"kind": "exit", "exit_code": 0}
+
+
 async def test_disk_full_tells_its_size(alice: User) -> None:
     async with turns(alice, size="16m") as session:
         call = await session.run("head -c 50000000 /dev/zero > big")

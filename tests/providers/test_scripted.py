@@ -85,7 +85,7 @@ async def test_endings_without_a_code_are_named() -> None:
     call = ToolCall("c", "shell", {"commands": ["sleep 9"]})
     result = ToolResultItem("c", "shell", [CommandResult("sleep 9", "", "", {"kind": "timeout"})])
     said, _, _ = await say(UserMessage("```bash\nsleep 9\n```"), call, result)
-    assert said == "Done: 1 command, exit code timeout."
+    assert said == "Done: 1 command, timed out."
 
 
 async def test_a_follow_up_starts_its_own_script() -> None:

@@ -50,8 +50,14 @@ export function formatTime(ms) {
  */
 export function describeEnding(ending) {
   switch (ending.kind) {
-    case "exit":
-      return { text: `exit ${ending.exit_code}`, level: ending.exit_code === 0 ? "ok" : "danger" };
+    case "exit": {
+      const text = `exit ${ending.exit_code}`;
+      if (ending.oom_kills) {
+        const figures = sizes(ending.limit_bytes, "peak", ending.peak_bytes);
+        return { text: `${text}, a process ran out of memory${figures}`, level: "danger" };
+      }
+      return { text, level: ending.exit_code === 0 ? "ok" : "danger" };
+    }
     case "signal":
       return { text: `killed by ${ending.signal ?? "a signal"}`, level: "danger" };
     case "timeout":
