@@ -19,7 +19,6 @@ MEMORY_BYTES: dict[MemoryLimit, int] = {
 }
 MAX_FILES = 50
 _NAMES = {size: name for name, size in MEMORY_BYTES.items()}
-_GONE: dict[str, str] = {ContainerState.EXPIRED: "expired", ContainerState.FAILED: "failed"}
 
 
 class ExpiresAfter(RequestPart):
@@ -67,7 +66,9 @@ class Container(Resource):
     object: Literal["container"] = "container"
     name: str
     created_at: int
-    status: str = Field(description="`running` for all that can be used, suspended ones too.")
+    status: str = Field(
+        description="`running` for all that can be used: also those that are suspended or archived."
+    )
     last_active_at: int
     expires_after: Expiry | None
     memory_limit: MemoryLimit | None
@@ -87,7 +88,7 @@ def container_resource(session: Session) -> Container:
         id=format_id(CONTAINER, session.id),
         name=session.title,
         created_at=int(session.created_at.timestamp()),
-        status=_GONE.get(session.container_state, "running"),
+        status="failed" if session.container_state == ContainerState.FAILED else "running",
         last_active_at=int(session.last_active_at.timestamp()),
         expires_after=Expiry(minutes=minutes) if minutes else None,
         memory_limit=_NAMES.get(limits.memory_bytes),

@@ -7,6 +7,7 @@ folders that use a loop then never meet it.
 import re
 import shutil
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from tests.e2e.accounts import new_link
 from tests.e2e.guard import Guard
 from tests.serve.berth_client import BerthClient
 from tests.serve.server_process import ROOT, ServerProcess, berth_environment, manage
+
+REMOVAL_TIMEOUT_S = 30.0
 
 RESULTS = ROOT / "test-results"
 CHROMIUM_ARGS = [
@@ -61,9 +64,11 @@ def docker(*argv: str) -> str:
 
 def remove_all_of(installation: str) -> None:
     wanted = f"label=berth.installation={installation}"
-    containers = docker("ps", "-aq", "--filter", wanted).split()
-    if containers:
-        docker("rm", "-f", *containers)
+    deadline = time.monotonic() + REMOVAL_TIMEOUT_S
+    while containers := docker("ps", "-aq", "--filter", wanted).split():
+        # One that the server was removing when it was ended is refused, and soon gone.
+        subprocess.run(["docker", "rm", "-f", *containers], capture_output=True, check=False)
+        assert time.monotonic() < deadline, f"containers of {installation} are still there"
     volumes = docker("volume", "ls", "-q", "--filter", wanted).split()
     if volumes:
         docker("volume", "rm", *volumes)

@@ -99,7 +99,8 @@ def test_pause_resume_and_give_up(page: Page, long_file: Path, guard: Guard) -> 
     pieces.allowed = len(pieces.offsets) + 1
     choose(page, other)
     expect(uploads).to_contain_text("33 %", timeout=30_000)
-    page.get_by_role("button", name="Dismiss").click()  # the news of the first one
+    # The news of the first one lies over the button until it goes by itself.
+    expect(page.get_by_role("button", name="Dismiss")).to_have_count(0, timeout=30_000)
     with page.expect_response(lambda answer: answer.request.method == "DELETE") as deleted:
         uploads.get_by_role("button", name="Cancel never.bin").click()
     assert deleted.value.status == 204
