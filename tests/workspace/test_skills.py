@@ -6,7 +6,7 @@ import stat
 import zipfile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from sessions.errors import FileTooLargeError, InvalidInputError
@@ -168,6 +168,7 @@ def test_what_is_no_zip_is_refused(data: bytes) -> None:
 
 
 @given(st.integers(0, 300), st.integers(0, 255))
+@example(280, 0)  # a file without a name
 def test_a_damaged_zip_is_taken_or_refused(place: int, value: int) -> None:
     packed = bytearray(zipped(("top/SKILL.md", MANIFEST), ("top/a", b"abc" * 10)))
     packed[place % len(packed)] = value
