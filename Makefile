@@ -17,10 +17,10 @@ run: ## Set up what is missing and serve (PORT, BIND)
 sign-in: ## Print a link that signs the administrator in once, or FOR=somebody
 	@$(BIN)/python manage.py sign_in_link $(FOR)
 
-test: ## Lint and every test, Docker and browser included
+test: ## Lint and every test, Docker and browser included (JOBS=2: in two processes)
 	$(PREPARE) tools engine images chromium
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest $(if $(JOBS),-n $(JOBS) --dist loadgroup)
 
 quick: ## Lint and the quick tests that need neither Docker, browser nor weights
 	$(PREPARE) tools
