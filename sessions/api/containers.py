@@ -6,7 +6,7 @@ from django.conf import settings
 from pydantic import Field
 
 from sessions.api.ids import CONTAINER, format_id
-from sessions.api.schema import RequestPart, Resource
+from sessions.api.schema import Identified, RequestPart, Resource
 from sessions.models import ContainerState, Session
 from sessions.sandbox.limits import GIB, Limits
 
@@ -59,7 +59,7 @@ class NetworkPolicy(Resource):
     type: Literal["disabled"] = "disabled"
 
 
-class Container(Resource):
+class Container(Identified):
     absent_when_none = True
 
     id: str

@@ -1,6 +1,6 @@
 """What requests and answers are made of."""
 
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -9,8 +9,6 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     model_serializer,
 )
-
-T = TypeVar("T", bound="Resource")
 
 
 class RequestPart(BaseModel):
@@ -57,12 +55,28 @@ class NoBody(RequestPart):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class Identified(Resource):
+    id: str
+
+
+T = TypeVar("T", bound=Identified)
+
+
 class ListPage(Resource, Generic[T]):
     object: Literal["list"] = "list"
     data: list[T]
     first_id: str
     last_id: str
     has_more: bool
+
+    @classmethod
+    def of(cls, data: list[T], *, has_more: bool) -> Self:
+        return cls(
+            data=data,
+            first_id=data[0].id if data else "",
+            last_id=data[-1].id if data else "",
+            has_more=has_more,
+        )
 
 
 class Deleted(Resource):

@@ -137,8 +137,9 @@ async def container_create(
     limits: Limits,
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
 ) -> Session:
-    """A session that no message began: its container is made with the first use of it."""
-    title = title_from(name)
+    """A session that no message began: its container is made with the first use of it. It is
+    called `name`, less what cannot be shown."""
+    title = "".join(c for c in name if unicodedata.category(c)[0] != "C") or "Untitled"
 
     @database_sync_to_async
     def write() -> Session:

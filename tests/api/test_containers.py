@@ -7,6 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from sessions.api.ids import CONTAINER, format_id
+from sessions.api.views import containers
+from sessions.errors import DiskFullError
 from sessions.models import Session
 from sessions.runtime.wiring import runtime
 from sessions.sandbox.limits import GIB, Limits
@@ -36,6 +38,29 @@ async def test_a_container_is_made_as_it_was_asked_for(
     extra = made.model_extra or {}
     assert extra["live_url"].endswith(f"/sessions/{session.id}/")
     assert (extra["state"], extra["cpus"]) == ("pending", 0.5)
+
+
+@pytest.mark.parametrize("name", ["# 1 `log`", "x" * 200, "Æther ☕", "-"])
+async def test_a_name_comes_back_as_it_was_and_finds_its_container(
+    client: openai.AsyncOpenAI, name: str
+) -> None:
+    made = await client.containers.create(name=name)
+    assert made.name == name
+    assert [one.id async for one in client.containers.list(name=name)] == [made.id]
+
+
+async def test_a_container_whose_files_do_not_fit_is_not_left_over(
+    client: openai.AsyncOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(*_: object) -> None:
+        raise DiskFullError("There is no room for it.")
+
+    monkeypatch.setattr(containers, "put_stored_file", fails)
+    kept = await client.files.create(file=("a", b"x"), purpose="user_data")
+    with pytest.raises(openai.APIStatusError) as raised:
+        await client.containers.create(name="Full", file_ids=[kept.id])
+    assert raised.value.status_code == 507
+    assert [one async for one in client.containers.list()] == []
 
 
 async def test_without_options_it_is_as_the_installation_says(client: openai.AsyncOpenAI) -> None:

@@ -16,12 +16,12 @@ from sessions.api.ids import CONTAINER, CONTAINER_FILE, format_id, parse_id
 from sessions.api.paging import unknown_after
 from sessions.api.schema import (
     Deleted,
+    Identified,
     ListPage,
     NoBody,
     NoQuery,
     PageQuery,
     RequestPart,
-    Resource,
 )
 from sessions.api.views.containers import find_container
 from sessions.api.views.files import find_file, sent_file
@@ -40,7 +40,7 @@ ROOT = "/mnt/data"
 PIECE_BYTES = 256 * 1024
 
 
-class File(Resource):
+class File(Identified):
     id: str
     object: Literal["container.file"] = "container.file"
     container_id: str
@@ -124,12 +124,7 @@ async def file_list(call: Call[NoBody, PageQuery], container_id: str) -> FileLis
     paths = [format_path(entry.path) for entry in page]
     rows = await services.container_files_seen(session=session, paths=paths)
     data = [_resource(session, rows[path], entry) for path, entry in zip(paths, page, strict=True)]
-    return FileList(
-        data=data,
-        first_id=data[0].id if data else "",
-        last_id=data[-1].id if data else "",
-        has_more=begin + len(page) < len(found),
-    )
+    return FileList.of(data, has_more=begin + len(page) < len(found))
 
 
 def _index_behind(session: Session, found: list[Entry], after: str) -> int:

@@ -54,9 +54,14 @@ async def container_create(call: Call[CreateContainer, NoQuery]) -> Container:
         expires_after_s=body.expires_after.minutes * 60 if body.expires_after else expires_after_s,
     )
     if files:
-        sandbox = await process.sandboxes.connect(session)
-        for file in files:
-            await put_stored_file(session, sandbox, file)
+        try:
+            sandbox = await process.sandboxes.connect(session)
+            for file in files:
+                await put_stored_file(session, sandbox, file)
+        except BaseException:
+            # Whoever asked has no id to delete it by.
+            await services.session_delete(session=session)
+            raise
         session = await find_container(call, format_id(CONTAINER, session.id))
     return container_resource(session)
 
@@ -105,12 +110,7 @@ async def container_list(call: Call[NoBody, ContainersQuery]) -> ContainerList:
     rows = selectors.container_rows(owner=call.user, name=call.query.name)
     page, has_more = await page_of_rows(rows, call.query, after)
     data = [container_resource(session) for session in page]
-    return ContainerList(
-        data=data,
-        first_id=data[0].id if data else "",
-        last_id=data[-1].id if data else "",
-        has_more=has_more,
-    )
+    return ContainerList.of(data, has_more=has_more)
 
 
 async def find_container(call: Call[Any, Any], container_id: str) -> Session:

@@ -12,7 +12,16 @@ from sessions.api.ids import CONVERSATION, format_id, parse_id
 from sessions.api.items import Item, ItemReference, item_resource
 from sessions.api.metadata import Metadata
 from sessions.api.paging import unknown_after
-from sessions.api.schema import Deleted, NoBody, NoQuery, PageQuery, RequestPart, Resource
+from sessions.api.schema import (
+    Deleted,
+    Identified,
+    ListPage,
+    NoBody,
+    NoQuery,
+    PageQuery,
+    RequestPart,
+    Resource,
+)
 from sessions.errors import NotFoundError
 from sessions.models import Conversation, ConversationItem
 
@@ -37,7 +46,7 @@ class ConversationObject(Resource):
     metadata: dict[str, str]
 
 
-class ItemObject(Resource):
+class ItemObject(Identified):
     """An item of any kind."""
 
     model_config = {"extra": "allow"}
@@ -46,12 +55,8 @@ class ItemObject(Resource):
     type: str
 
 
-class ItemList(Resource):
-    object: Literal["list"] = "list"
-    data: list[ItemObject]
-    first_id: str
-    last_id: str
-    has_more: bool
+class ItemList(ListPage[ItemObject]):
+    pass
 
 
 class CreateConversation(RequestPart):
@@ -141,12 +146,7 @@ async def conversation_delete(call: Call[NoBody, NoQuery], conversation_id: str)
 
 def _list(rows: list[ConversationItem], *, has_more: bool) -> ItemList:
     data = [ItemObject.model_validate(row.body) for row in rows]
-    return ItemList(
-        data=data,
-        first_id=data[0].id if data else "",
-        last_id=data[-1].id if data else "",
-        has_more=has_more,
-    )
+    return ItemList.of(data, has_more=has_more)
 
 
 @operation(summary="Add items", body=CreateItems, returns=ItemList)

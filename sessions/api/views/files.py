@@ -14,12 +14,12 @@ from sessions.api.ids import FILE, format_id, parse_id
 from sessions.api.paging import page_of_rows
 from sessions.api.schema import (
     Deleted,
+    Identified,
     ListPage,
     NoBody,
     NoQuery,
     PageQuery,
     RequestPart,
-    Resource,
 )
 from sessions.downloads.ranges import Span
 from sessions.downloads.responses import content_disposition, span_response
@@ -32,7 +32,7 @@ MAX_LIFE_S = 30 * 24 * 3600
 MAX_NAME_LENGTH = 255
 
 
-class File(Resource):
+class File(Identified):
     absent_when_none: ClassVar[bool] = True
 
     id: str
@@ -109,12 +109,7 @@ async def file_list(call: Call[NoBody, FilesQuery]) -> FileList:
         rows = rows.filter(purpose=call.query.purpose)
     page, has_more = await page_of_rows(rows, call.query, parse_id(FILE, call.query.after or ""))
     data = [_resource(file) for file in page]
-    return FileList(
-        data=data,
-        first_id=data[0].id if data else "",
-        last_id=data[-1].id if data else "",
-        has_more=has_more,
-    )
+    return FileList.of(data, has_more=has_more)
 
 
 async def find_file(call: Call[Any, Any], file_id: str, *, param: str | None = None) -> StoredFile:

@@ -13,12 +13,12 @@ from sessions.api.ids import SKILL, SKILL_VERSION, format_id, parse_id
 from sessions.api.paging import page_of_rows
 from sessions.api.schema import (
     Deleted,
+    Identified,
     ListPage,
     NoBody,
     NoQuery,
     PageQuery,
     RequestPart,
-    Resource,
 )
 from sessions.api.uploads import SentFile, sent_files
 from sessions.downloads.ranges import Span
@@ -36,7 +36,7 @@ from sessions.workspace.skills import (
 LATEST = "latest"
 
 
-class SkillObject(Resource):
+class SkillObject(Identified):
     id: str
     object: Literal["skill"] = "skill"
     name: str
@@ -50,7 +50,7 @@ class SkillList(ListPage[SkillObject]):
     pass
 
 
-class VersionObject(Resource):
+class VersionObject(Identified):
     id: str
     object: Literal["skill.version"] = "skill.version"
     skill_id: str
@@ -162,12 +162,7 @@ async def skill_list(call: Call[NoBody, PageQuery]) -> SkillList:
     rows = selectors.skill_rows(owner=call.user)
     page, has_more = await page_of_rows(rows, call.query, parse_id(SKILL, call.query.after or ""))
     data = [await _resource(skill) for skill in page]
-    return SkillList(
-        data=data,
-        first_id=data[0].id if data else "",
-        last_id=data[-1].id if data else "",
-        has_more=has_more,
-    )
+    return SkillList.of(data, has_more=has_more)
 
 
 @operation(summary="One skill", returns=SkillObject)
@@ -216,12 +211,7 @@ async def version_list(call: Call[NoBody, PageQuery], skill_id: str) -> VersionL
     after = parse_id(SKILL_VERSION, call.query.after or "")
     page, has_more = await page_of_rows(rows, call.query, after)
     data = [_version_resource(version) for version in page]
-    return VersionList(
-        data=data,
-        first_id=data[0].id if data else "",
-        last_id=data[-1].id if data else "",
-        has_more=has_more,
-    )
+    return VersionList.of(data, has_more=has_more)
 
 
 @operation(summary="One version of a skill", returns=VersionObject)
