@@ -23,6 +23,7 @@ class Pieces:
     def __init__(self, page: Page, allowed: int) -> None:
         self.offsets: list[int] = []
         self.allowed = allowed
+        self._page = page
         page.route(UPLOADS, self._on_route)
 
     def _on_route(self, route: Route) -> None:
@@ -31,6 +32,14 @@ class Pieces:
             if len(self.offsets) > self.allowed:
                 return
         route.fallback()
+
+    def wait_for(self, count: int) -> None:
+        """The page shows a piece as sent a moment before it sends the next."""
+        for _ in range(300):
+            if len(self.offsets) >= count:
+                return
+            self._page.wait_for_timeout(100)
+        raise AssertionError(f"{len(self.offsets)} of {count} pieces were sent")
 
 
 @pytest.fixture
@@ -87,6 +96,7 @@ def test_pause_resume_and_give_up(page: Page, long_file: Path, guard: Guard) -> 
     choose(page, long_file)
     uploads = page.get_by_role("region", name="Uploads")
     expect(uploads).to_contain_text("19 %", timeout=30_000)
+    pieces.wait_for(2)
     uploads.get_by_role("button", name="Pause").click()
     expect(uploads).to_contain_text("Paused")
     pieces.allowed = 100

@@ -72,8 +72,9 @@ async def test_an_open_shell_is_recorded_between_turns_and_not_twice_during_one(
     row = await shells.open(session=session, user=alice, size=TerminalSize(80, 24))
     shells.live(row).typed.accept(0, b"head -c 300000000 /dev/zero > big\n")
     grown = await Log(session).wait_for(
-        lambda body: isinstance(body, Resources) and (body.disk_used_bytes or 0) >= 300_000_000
+        lambda body: isinstance(body, Resources) and (body.disk_used_bytes or 0) >= 285_000_000
     )
+    # While something runs, the figure may be behind by a thousandth of the limit for half a minute.
     assert grown.disk_limit_bytes == Limits().disk_bytes
     assert len(await Log(session).of(Resources)) > before
     await services.turn_submit(session=session, text="```bash\nrm big; sleep 3\n```")
