@@ -9,6 +9,7 @@
     ├── SandboxError
     │   ├── SandboxUnavailableError  nothing can be asked of the sandbox at the moment (503)
     │   │   ├── EngineUnavailableError   the Docker engine does not answer
+    │   │   │   └── ContainerPausedError
     │   │   └── ContainerLostError       the container is gone
     │   ├── ImageNotFoundError       the engine has no such image
     │   ├── ProtocolError            the guest broke the protocol; its channel is closed
@@ -97,6 +98,13 @@ class SandboxUnavailableError(SandboxError):
 
 class EngineUnavailableError(SandboxUnavailableError, ConnectionError):
     code = "engine_unavailable"
+
+
+class ContainerPausedError(EngineUnavailableError):
+    """Somebody paused it. It goes on, with all that runs in it, when they let it: as with an engine
+    that is away, nothing is lost by waiting."""
+
+    code = "container_paused"
 
 
 class ContainerLostError(SandboxUnavailableError):

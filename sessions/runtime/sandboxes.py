@@ -34,7 +34,9 @@ from sessions.sandbox.limits import Limits
 
 logger = logging.getLogger(__name__)
 
-OPEN_PATIENCE_S = 15.0
+OPEN_PATIENCE_S = 60.0
+"""A container that runs is given up after so long without an answer: a machine that is out of
+memory or processor time answers late, and giving up ends whatever runs in it."""
 OPEN_WAIT_S = 1.0
 OTHERS_POLL_S = 0.2
 OTHERS_WAIT_S = 60.0
@@ -151,10 +153,9 @@ class Sandboxes:
                 raise
 
     async def _open_patiently(self, row: Session) -> Sandbox:
-        """A container can be too busy to answer at once, or paused, or its channel breaks while it
-        is opened, as when the engine is killed. Raises: ContainerLostError when it is gone, has not
-        answered in `OPEN_PATIENCE_S`, or answers what no guest of ours would;
-        EngineUnavailableError."""
+        """A container can be too busy to answer at once, or its channel breaks while it is opened,
+        as when the engine is killed. Raises: ContainerLostError when it is gone, has not answered
+        in `OPEN_PATIENCE_S`, or answers what no guest of ours would; EngineUnavailableError."""
         deadline = asyncio.get_running_loop().time() + OPEN_PATIENCE_S
         while True:
             try:
@@ -371,6 +372,10 @@ class Sandboxes:
                 or row.container_state != seen.container_state
             ):
                 return
+            if await rows.is_busy(row, seen=seen):
+                return
+            if row.container_state == State.CONNECTED and await self._is_running(row.container_id):
+                return  # made after whoever saw it missing had looked
             await self._close(row.id)
             await self.backend.remove(row.container_id)
             if row.archived_at is None:

@@ -6,10 +6,10 @@ the image, and the container as a whole.
 
 from sessions.errors import (
     ContainerLostError,
+    ContainerPausedError,
     EngineUnavailableError,
     ImageNotFoundError,
     SandboxError,
-    SandboxUnavailableError,
 )
 
 _NO_IMAGE = ("no such image", "pull access denied", "manifest unknown", "not found: manifest")
@@ -43,8 +43,7 @@ def classify(status: int | None, explanation: str) -> SandboxError:
     if any(mark in lower for mark in _NO_IMAGE):
         return ImageNotFoundError(f"The Docker engine has no such image: {text}", param="image")
     if "is paused" in lower:
-        # It stands still with all that runs in it, and goes on when it is let.
-        return SandboxUnavailableError(f"The container is paused: {text}")
+        return ContainerPausedError("The container is paused.")
     if any(mark in lower for mark in _NO_CONTAINER):
         return ContainerLostError(f"The container is gone: {text}")
     if "no space left on device" in lower:

@@ -125,7 +125,8 @@ def _check_losses(subject: Subject, history: History, found: list[str]) -> None:
     steps = {call.tool_call_id for call in lost}
     if len(steps) > subject.removals:
         names = [call.call_id for call in lost]
-        found.append(f"lost {names} though its container went {subject.removals} times")
+        times = f"its container went {subject.removals} times"
+        found.append(f"lost {names} though {times}: {history.containers}")
     for call in history.calls.values():
         told = history.told.get(call.tool_call_id, [])
         if call.endings and call.endings[0]["kind"] not in told:

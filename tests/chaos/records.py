@@ -46,6 +46,8 @@ class History:
     """Reason and message of each."""
     turn_starts: list[int] = field(default_factory=list)
     messages: dict[int, str] = field(default_factory=dict)
+    containers: list[tuple[str, str]] = field(default_factory=list)
+    """Each state of a container with its reason: to find out why one went."""
     told: dict[str, list[str]] = field(default_factory=dict)
     """By `tool_call_id`: how the model was told that each command ended."""
 
@@ -69,6 +71,8 @@ class History:
                 pieces.setdefault(payload["stream"], []).append(piece)
             case "call.ended":
                 self.calls[payload["call_id"]].endings.append(payload["ending"])
+            case "container.state":
+                self.containers.append((payload["state"], payload["reason"]))
             case "tool.result":
                 kinds = [c["ending"]["kind"] for c in payload["item"].get("commands") or ()]
                 self.told[payload["tool_call_id"]] = kinds

@@ -4,6 +4,7 @@ import pytest
 
 from sessions.errors import (
     ContainerLostError,
+    ContainerPausedError,
     EngineUnavailableError,
     ImageNotFoundError,
     SandboxError,
@@ -30,7 +31,7 @@ def test_a_container_that_cannot_run_anything_is_lost(status: int, explanation: 
 
 def test_a_paused_container_is_not_lost() -> None:
     error = classify(409, "Container 4f2a is paused, unpause the container before exec")
-    assert type(error) is SandboxUnavailableError
+    assert type(error) is ContainerPausedError
 
 
 @pytest.mark.parametrize("status", [None, 502, 503, 504])

@@ -11,6 +11,7 @@ from django.utils import timezone
 from typing_extensions import override
 
 from sessions import services
+from sessions.agent.tools import execution
 from sessions.errors import EngineUnavailableError
 from sessions.events.types import (
     CallEnded,
@@ -252,26 +253,85 @@ async def cut_engine() -> AsyncIterator[Cut]:
     await engine.close()
 
 
-@pytest.mark.parametrize("is_first_turn", [True, False])
-async def test_a_channel_that_breaks_while_it_opens_does_not_fail_the_turn(
-    sandbox_runtime: Runtime, cut_engine: Cut, alice: User, *, is_first_turn: bool
-) -> None:
-    engine = cut_engine
+@pytest.fixture
+async def cut_runtime(sandbox_runtime: Runtime, cut_engine: Cut) -> AsyncIterator[Runtime]:
+    """Works off turns over the `cut_engine`."""
     runtime = _another(sandbox_runtime)
     runtime.sandboxes = Sandboxes(
-        engine, open_channel, archives=sandbox_runtime.sandboxes.archives
+        cut_engine, open_channel, archives=sandbox_runtime.sandboxes.archives
     )
     task = await _run(runtime)
+    yield runtime
+    await _end(task)
+
+
+async def test_a_command_whose_container_answers_late_is_not_given_up(
+    cut_runtime: Runtime, cut_engine: Cut, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "ATTACH_WAIT_S", 0.01)
+    session = await start(alice, "```bash\necho one; sleep 1; echo two\n```")
+    await Log(session).wait_for(lambda b: isinstance(b, Output))
+    cut_engine.cuts = 30
+    await cut_runtime.sandboxes.close_channels()
+    await Log(session).wait_for(is_end, 30)
+    assert cut_engine.cuts == 0
+    assert await output_of(session) == b"one\ntwo\n"
+    assert len(await cut_engine.containers()) == 1
+
+
+async def test_a_command_that_is_given_up_does_not_go_on(
+    cut_runtime: Runtime, cut_engine: Cut, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "ATTACH_WAIT_S", 0.01)
+    monkeypatch.setattr(execution, "UNANSWERED_S", 0.1)
+    session = await start(alice, "```bash\necho one; sleep 2; echo two > late\n```")
+    await Log(session).wait_for(lambda b: isinstance(b, Output))
+    lost = (await Session.objects.aget(id=session.id)).container_id
+    cut_engine.cuts = 1_000
+    await cut_runtime.sandboxes.close_channels()
+    (ended,) = [await Log(session).wait_for(lambda b: isinstance(b, CallEnded))]
+    cut_engine.cuts = 0
+    assert ended.ending == {"kind": "container_lost"}
+    assert lost not in [one.container_id for one in await cut_engine.containers()]
+    await Log(session).wait_for(is_end, 30)
+    await services.turn_submit(session=session, text="```bash\nsleep 2; cat late\n```")
+    await Log(session).wait_for(is_end_of(2), 30)
+    assert (await Log(session).of(CallEnded))[-1].ending == {"kind": "exit", "exit_code": 1}
+
+
+async def test_a_container_made_while_reconcile_looks_is_left_alone(
+    engine: Away,
+    sandbox_runtime: Runtime,
+    agent_session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    list_volumes = engine.volumes
+
+    async def made_meanwhile() -> dict[str, str]:
+        """Between the list of containers and that of the rows."""
+        await sandbox_runtime.sandboxes.connect(agent_session)
+        return await list_volumes()
+
+    monkeypatch.setattr(engine, "volumes", made_meanwhile)
+    await Reaper(sandbox_runtime.sandboxes).reconcile()
+    row = await Session.objects.aget(id=agent_session.id)
+    assert [one.container_id for one in await engine.containers()] == [row.container_id]
+
+
+@pytest.mark.parametrize("is_first_turn", [True, False])
+async def test_a_channel_that_breaks_while_it_opens_does_not_fail_the_turn(
+    cut_runtime: Runtime, cut_engine: Cut, alice: User, *, is_first_turn: bool
+) -> None:
+    engine = cut_engine
     if is_first_turn:
         engine.cuts = 5
     session = await start(alice, "```bash\necho one > file\n```")
     await Log(session).wait_for(is_end, 30)
     if not is_first_turn:
-        await runtime.sandboxes.close_channels()
+        await cut_runtime.sandboxes.close_channels()
         engine.cuts = 5
     await services.turn_submit(session=session, text="```bash\ncat file\n```")
     await Log(session).wait_for(is_end_of(2), 30)
-    await _end(task)
     ends = await Log(session).of(TurnEnded)
     assert [(end.reason, end.message) for end in ends] == [("completed", "")] * 2
     assert await output_of(session) == b"one\n"

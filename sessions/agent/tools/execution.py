@@ -35,8 +35,9 @@ logger = logging.getLogger(__name__)
 MODEL_OUTPUT_BYTES = 12_000
 """Of each stream of a command, when the model sets no limit itself."""
 ACK_EVERY_BYTES = 1 * MIB
-ATTACH_TRIES = 5
-ATTACH_WAIT_S = 0.25
+ATTACH_WAIT_S = 1.0
+UNANSWERED_S = 60.0
+"""A container that runs is given up with what runs in it after so long without a word."""
 ENGINE_WAIT_S = 2.0
 OVERDUE_S = 30.0
 """A command that the guest has not ended this long after its time takes its container along."""
@@ -120,9 +121,6 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
             return _result(command, progress, _as_ended(recorded.ended))
     try:
         end = await _follow(command, context, progress, container_id)
-    except SandboxUnavailableError:
-        await _record_end(command, context, progress, _lost(started_at, progress))
-        raise
     except SandboxError as error:
         end = await _refused(command, context, progress, error)
     end = end or _lost(started_at, progress)
@@ -176,18 +174,47 @@ async def _refused(
     return ExecEnded(Ending("exit", exit_code=126), 0, 0, progress.offset("stderr"))
 
 
+class _Patience:
+    """With a container that runs and does not answer."""
+
+    def __init__(self, progress: _Progress) -> None:
+        self._progress = progress
+        self._unanswered_s = 0.0
+
+    def try_begins(self) -> None:
+        self._began_at = time.monotonic()
+        self._seen = self._progress.total
+        self.is_reached = False
+        """Set as soon as the container was."""
+
+    def is_over(self, stop: StopSignal) -> bool:
+        """After a try that failed. Output shows that it lives; only being reached does not."""
+        if self._progress.total > self._seen:
+            self._unanswered_s = 0.0
+        elif not self.is_reached:
+            self._unanswered_s += time.monotonic() - self._began_at
+        return self._unanswered_s > (STOP_OVERDUE_S if stop.is_set else UNANSWERED_S)
+
+    async def wait(self) -> None:
+        await asyncio.sleep(ATTACH_WAIT_S)
+        self._unanswered_s += ATTACH_WAIT_S
+
+
 async def _follow(
     command: Command, context: ToolContext, progress: _Progress, container_id: str
 ) -> ExecEnded | None:
     """To the end over as many channels as it takes; None when the container is gone.
 
-    While the engine is away the command is waited for: it may well go on without it."""
-    tries = 0
+    While the engine is away the command is waited for: it may well go on without it. So it is while
+    the container runs and does not answer, but not for ever: then it is removed, since a command
+    that is said to be lost must not go on."""
+    patience = _Patience(progress)
     while True:
-        seen = progress.total
+        patience.try_begins()
         try:
             async with _deadline(command, context.stop):
                 sandbox = await context.reconnect(container_id)
+                patience.is_reached = True
                 shell = await context.find_shell()
                 return await _attach(command, context, progress, sandbox, shell)
         except TimeoutError:
@@ -202,11 +229,19 @@ async def _follow(
                 return None
             await context.stop.wait_for(ENGINE_WAIT_S)
         except SandboxUnavailableError as error:
-            tries = 1 if progress.total > seen else tries + 1
-            if tries > ATTACH_TRIES:
-                raise
+            if patience.is_over(context.stop):
+                return await _given_up(command, context, progress)
             logger.warning("call %s: %s; attaching again", command.call_id, error)
-            await asyncio.sleep(ATTACH_WAIT_S * 2**tries)
+            await patience.wait()
+
+
+async def _given_up(
+    command: Command, context: ToolContext, progress: _Progress
+) -> ExecEnded | None:
+    if context.stop.is_set:
+        return await _overdue(command, context, progress)
+    await _discard(context, "It no longer answered and was removed.")
+    return None
 
 
 @asynccontextmanager
