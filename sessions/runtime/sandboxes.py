@@ -292,7 +292,8 @@ class Sandboxes:
     ) -> None:
         """Remove the container; the workspace stays. Its shells are told why before.
 
-        Raises: EngineUnavailableError.
+        One that cannot be removed now is never used again: whoever comes next removes it.
+        Raises: SandboxError.
         """
         async with self._locked(session.id):
             row = await Session.objects.aget(id=session.id)
@@ -302,7 +303,11 @@ class Sandboxes:
                 await self.before_discard(session.id, reason)
             await self._close(session.id)
             if row.container_id:
-                await self.backend.remove(row.container_id)
+                try:
+                    await self.backend.remove(row.container_id)
+                except SandboxError:
+                    await rows.set_state(row, State.FAILED, reason)
+                    raise
                 self._shells.pop(row.container_id, None)
             await rows.forget(row, state, reason)
 

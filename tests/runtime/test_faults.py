@@ -109,6 +109,24 @@ async def test_stop_ends_the_wait_for_an_engine(
     assert await Log(session).of(CallStarted) == []
 
 
+async def test_a_command_stopped_while_its_engine_was_away_does_not_go_on(
+    engine: Away, supervisor: Supervisor, alice: User, sandbox_runtime: Runtime
+) -> None:
+    session = await start(alice, "```bash\necho one; sleep 4; echo two > late\n```")
+    await Log(session).wait_for(lambda b: isinstance(b, Output))
+    engine.is_away = True
+    await sandbox_runtime.sandboxes.close_channels()
+    await services.turn_stop(session=session)
+    assert (await Log(session).wait_for(is_end)).reason == "stopped"
+    (ended,) = await Log(session).of(CallEnded)
+    assert ended.ending["kind"] == "stopped"
+    engine.is_away = False
+    await services.turn_submit(session=session, text="```bash\nsleep 4; cat late\n```")
+    await Log(session).wait_for(is_end_of(2))
+    assert (await Log(session).of(CallEnded))[-1].ending == {"kind": "exit", "exit_code": 1}
+    assert len(await engine.containers()) == 1
+
+
 async def test_a_running_command_outlasts_its_engine(
     engine: Away, supervisor: Supervisor, alice: User, sandbox_runtime: Runtime
 ) -> None:

@@ -70,8 +70,8 @@ class ToolContext:
     """That very container, over a new channel when the last one broke. Raises: ContainerLostError when it is
     gone, SandboxUnavailableError when the engine does not answer."""
     discard: Callable[[str], Awaitable[None]]
-    """Remove the container for the reason given; the workspace stays. Raises:
-    EngineUnavailableError."""
+    """Remove the container for the reason given; the workspace stays. Raises: SandboxError when that
+    is left to whoever uses the session next."""
     find_shell: Callable[[], Awaitable[str]]
     """Path of the best shell the image has."""
     limits: Limits

@@ -226,7 +226,7 @@ async def _follow(
             return None
         except EngineUnavailableError:
             if context.stop.is_set:
-                return None
+                return await _overdue(command, context, progress)
             await context.stop.wait_for(ENGINE_WAIT_S)
         except SandboxUnavailableError as error:
             if patience.is_over(context.stop):
@@ -263,12 +263,9 @@ async def _deadline(command: Command, stop: StopSignal) -> AsyncIterator[None]:
             await asyncio.gather(watcher, return_exceptions=True)
 
 
-async def _overdue(
-    command: Command, context: ToolContext, progress: _Progress
-) -> ExecEnded | None:
+async def _overdue(command: Command, context: ToolContext, progress: _Progress) -> ExecEnded:
     """End it with its container, since nothing else did."""
-    if not await _discard(context, "It did not end a command in time and was removed."):
-        return None
+    await _discard(context, "It did not end a command in time and was removed.")
     ending = (
         Ending("stopped", signal="SIGKILL")
         if context.stop.is_set
@@ -278,13 +275,11 @@ async def _overdue(
     return ExecEnded(ending, duration_ms, progress.offset("stdout"), progress.offset("stderr"))
 
 
-async def _discard(context: ToolContext, reason: str) -> bool:
+async def _discard(context: ToolContext, reason: str) -> None:
     try:
         await context.discard(reason)
-    except SandboxUnavailableError as error:
-        logger.warning("a container was not removed: %s", error)
-        return False
-    return True
+    except SandboxError as error:
+        logger.warning("a container is removed later: %s", error)
 
 
 async def _attach(
