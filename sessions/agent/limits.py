@@ -19,6 +19,10 @@ class TurnLimits:
     max_steps: int
     max_tokens: int
     """Input and output tokens of all steps, together."""
+    max_output_tokens: int | None = None
+    """Output tokens of all steps."""
+    max_calls: int | None = None
+    """Calls of tools that run here."""
 
 
 class TurnEnd(Exception):  # noqa: N818  (an end is not always an error)

@@ -6,6 +6,7 @@ where it was: calls without a result are run (under their old ids, so a command 
 running is attached to), a model request without an end is repeated.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,16 +16,18 @@ from sessions.agent.limits import (
     TokenLimitReached,
     TurnLimits,
 )
-from sessions.agent.reply import Reply, ask
+from sessions.agent.reply import ask
 from sessions.agent.together import together
 from sessions.agent.tools.base import Tool, ToolContext, ToolError
 from sessions.events.types import ToolResult
 from sessions.providers.base import (
     Item,
+    ModelOptions,
     ModelRequest,
     Provider,
     ToolCall,
     ToolResultItem,
+    ToolSpec,
     UserMessage,
     item_to_json,
 )
@@ -43,6 +46,8 @@ class TurnState:
     items: list[Item]
     step: int = 0
     tokens: int = 0
+    output_tokens: int = 0
+    calls: int = 0
 
 
 async def run_turn(
@@ -53,35 +58,67 @@ async def run_turn(
     instructions: str,
     state: TurnState,
     limits: TurnLimits,
+    callers_tools: Sequence[ToolSpec] = (),
+    options: ModelOptions | None = None,
 ) -> None:
-    """Work until the model has no more calls to make.
+    """Work until the model has no more calls to make, or has made one of `callers_tools`, which
+    whoever asked for the turn runs.
 
     Raises: the TurnEnd family; ProviderError; SandboxUnavailableError or ImageNotFoundError when
     no container can be had; whatever `context.recorder` raises.
     """
     items, step, tokens = list(state.items), state.step, state.tokens
+    output_tokens, calls = state.output_tokens, state.calls
+    specs = [*(tool.spec for tool in tools), *callers_tools]
+    theirs = {spec.name for spec in callers_tools}
+    options = options or ModelOptions()
     while True:
-        items += await _run_calls(list(pending_calls(items)), tools, context)
+        pending = list(pending_calls(items))
+        ours = [call for call in pending if call.name not in theirs]
+        over = 0 if limits.max_calls is None else calls - limits.max_calls
+        items += await _run_calls(ours, tools, context, over)
         context.stop.check()
+        if len(ours) < len(pending):
+            return
         if step and isinstance(items[-1], ToolResultItem):
             _check_repetition(items)
-        if step >= limits.max_steps:
-            raise StepLimitReached(f"The limit of {limits.max_steps} steps is reached.")
-        if tokens >= limits.max_tokens:
-            raise TokenLimitReached(f"The limit of {limits.max_tokens:,} tokens is reached.")
+        _check_limits(limits, step, tokens)
         if step and not isinstance(items[-1], ToolResultItem | UserMessage):
             return
+        asked = _options(options, limits, output_tokens, has_called=calls > 0)
         step += 1
-        request = ModelRequest(instructions, items, [tool.spec for tool in tools])
+        request = ModelRequest(instructions, items, specs, asked)
         reply = await ask(provider, request, context, turn=state.turn, step=step)
         items.extend(reply.items)
         tokens += reply.tokens
-        if not _has_calls(reply):
+        output_tokens += reply.output_tokens
+        made = [item for item in reply.items if isinstance(item, ToolCall)]
+        calls += sum(call.name not in theirs for call in made)
+        if not made:
             return
 
 
-def _has_calls(reply: Reply) -> bool:
-    return any(isinstance(item, ToolCall) for item in reply.items)
+def _check_limits(limits: TurnLimits, step: int, tokens: int) -> None:
+    """Raises: StepLimitReached, TokenLimitReached."""
+    if step >= limits.max_steps:
+        raise StepLimitReached(f"The limit of {limits.max_steps} steps is reached.")
+    if tokens >= limits.max_tokens:
+        raise TokenLimitReached(f"The limit of {limits.max_tokens:,} tokens is reached.")
+
+
+def _options(
+    options: ModelOptions, limits: TurnLimits, output_tokens: int, *, has_called: bool
+) -> ModelOptions:
+    """A call that was asked for is made once; then the model is free to end. Raises:
+    TokenLimitReached."""
+    if has_called and options.tool_choice not in (None, "none"):
+        options = dataclasses.replace(options, tool_choice="auto")
+    if limits.max_output_tokens is None:
+        return options
+    left = limits.max_output_tokens - output_tokens
+    if left <= 0:
+        raise TokenLimitReached(f"The {limits.max_output_tokens:,} tokens of output are used up.")
+    return dataclasses.replace(options, max_output_tokens=left)
 
 
 def pending_calls(items: Sequence[Item]) -> Iterator[ToolCall]:
@@ -106,19 +143,21 @@ def _check_repetition(items: Sequence[Item]) -> None:
 
 
 async def _run_calls(
-    calls: Sequence[ToolCall], tools: Sequence[Tool], context: ToolContext
+    calls: Sequence[ToolCall], tools: Sequence[Tool], context: ToolContext, over: int
 ) -> list[ToolResultItem]:
-    """All calls of a step at the same time; results in the order of the calls."""
+    """All calls of a step at the same time; results in the order of the calls. The last `over` of
+    them are more than the turn may make."""
     if not calls:
         return []
     # The calls must be stored before they run: a restart looks for them in the log.
     await context.recorder.flush()
     by_name = {tool.spec.name: tool for tool in tools}
-    if len(calls) > MAX_CALLS:
-        too_many = ToolError(f"At most {MAX_CALLS} calls at a time; this one was not run.")
-        rest = [await _refuse(call, too_many, context) for call in calls[MAX_CALLS:]]
-        return await _run_calls(calls[:MAX_CALLS], tools, context) + rest
-    return await together(_run_call(call, by_name, context) for call in calls)
+    allowed = min(MAX_CALLS, len(calls) - max(0, min(over, len(calls))))
+    why = f"At most {MAX_CALLS} calls at a time; this one was not run."
+    if over > 0:
+        why = "The tool calls of this response are used up; this one was not run."
+    refused = [await _refuse(call, ToolError(why), context) for call in calls[allowed:]]
+    return await together(_run_call(call, by_name, context) for call in calls[:allowed]) + refused
 
 
 async def _run_call(

@@ -43,6 +43,7 @@ class Reply:
 
     items: list[Item] = field(default_factory=list)
     tokens: int = 0
+    output_tokens: int = 0
 
 
 class _Listener:
@@ -123,7 +124,8 @@ async def ask(
     if finished.stop_reason in {"length", "content_filter"} or finished.note:
         note = finished.note or f"The model's answer was cut ({finished.stop_reason})."
         await recorder.record(Notice("warning", note, code=finished.stop_reason))
-    return Reply(listener.items, finished.input_tokens + finished.output_tokens)
+    tokens = finished.input_tokens + finished.output_tokens
+    return Reply(listener.items, tokens, finished.output_tokens)
 
 
 async def _listen_until_stopped(

@@ -9,11 +9,18 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
+Role: TypeAlias = Literal["user", "system", "developer"]
+
 
 @dataclass(frozen=True, slots=True)
 class UserMessage:
+    """`parts` are content parts of the Responses API (`input_text`, `input_image`, `input_file`)
+    where there is more than text; `text` then holds their text alone."""
+
     type: ClassVar[str] = "user_message"
     text: str
+    role: Role = "user"
+    parts: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,25 @@ class ToolSpec:
     name: str
     description: str
     parameters: dict[str, Any]
+    is_strict: bool = False
+    """Whether arguments must follow the schema to the letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """What a program asks of the model beyond the conversation, in the words of the Responses API.
+    None leaves it to the endpoint."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_output_tokens: int | None = None
+    parallel_tool_calls: bool | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    text: dict[str, Any] | None = None
+    """`format` and `verbosity`."""
+    reasoning: dict[str, Any] | None = None
+    """`effort` and `summary`."""
+    truncation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +124,7 @@ class ModelRequest:
     instructions: str
     items: Sequence[Item]
     tools: Sequence[ToolSpec]
+    options: ModelOptions = ModelOptions()
 
 
 # Deltas, in the order they arrive: any number of text and reasoning pieces and retries, then the
@@ -141,6 +168,13 @@ class Finished:
 Delta: TypeAlias = TextDelta | ReasoningDelta | Retrying | ItemDone | Finished
 
 
+Ability: TypeAlias = Literal["sampling", "functions", "images", "formats", "reasoning"]
+"""Temperature and the like; tools of the caller; parts that are no text; `text`; `reasoning`."""
+ALL_ABILITIES: frozenset[Ability] = frozenset(
+    ("sampling", "functions", "images", "formats", "reasoning")
+)
+
+
 class Provider(Protocol):
     """A model that can be asked. Closing the iterator cancels the request.
 
@@ -152,6 +186,8 @@ class Provider(Protocol):
     model: str
     is_tool_markdown: bool
     """True when the model is driven in Markdown and never sees tool schemas."""
+    takes: frozenset[Ability]
+    """What of a program's request it can honour; the rest has to be refused."""
 
     def stream(self, request: ModelRequest) -> AsyncIterator[Delta]: ...
 

@@ -6,6 +6,7 @@ from typing import Any
 from sessions.providers.base import (
     AssistantMessage,
     Item,
+    ModelOptions,
     ModelRequest,
     Reasoning,
     ToolCall,
@@ -35,8 +36,10 @@ def chat_messages(request: ModelRequest) -> list[Message]:
 
 def _add(messages: list[Message], item: Item, *, is_current: bool) -> None:
     match item:
-        case UserMessage(text):
-            messages.append({"role": "user", "content": text})
+        case UserMessage(text, role, parts):
+            content = [_part(part) for part in parts] if parts else text
+            # Chat Completions servers know system; developer is a newer word for it.
+            messages.append({"role": "user" if role == "user" else "system", "content": content})
         case AssistantMessage(text):
             message = _assistant(messages)
             message["content"] = (message["content"] or "") + text
@@ -55,6 +58,19 @@ def _add(messages: list[Message], item: Item, *, is_current: bool) -> None:
             if is_current and raw and raw.get("field") == REASONING_FIELD:
                 message = _assistant(messages)
                 message[REASONING_FIELD] = message.get(REASONING_FIELD, "") + text
+
+
+def _part(part: dict[str, Any]) -> dict[str, Any]:
+    match part:
+        case {"type": "input_text", "text": text}:
+            return {"type": "text", "text": text}
+        case {"type": "input_image", "image_url": url}:
+            return {"type": "image_url", "image_url": {"url": url, "detail": part["detail"]}}
+        case {"type": "input_file"}:
+            names = ("file_id", "filename", "file_data")
+            return {"type": "file", "file": {name: part[name] for name in names if part.get(name)}}
+        case _:
+            return {"type": "text", "text": str(part.get("text", ""))}
 
 
 def _assistant(messages: list[Message]) -> Message:
@@ -80,7 +96,41 @@ def chat_tools(tools: Sequence[ToolSpec]) -> list[dict[str, Any]]:
                 "name": tool.name,
                 "description": tool.description,
                 "parameters": tool.parameters,
+                **({"strict": True} if tool.is_strict else {}),
             },
         }
         for tool in tools
     ]
+
+
+def chat_options(options: ModelOptions) -> dict[str, Any]:
+    """Fields of the request beside messages and tools."""
+    text, reasoning = options.text or {}, options.reasoning or {}
+    fields = {
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "max_completion_tokens": options.max_output_tokens,
+        "parallel_tool_calls": options.parallel_tool_calls,
+        "tool_choice": _tool_choice(options.tool_choice),
+        "response_format": _response_format(text.get("format")),
+        "verbosity": text.get("verbosity"),
+        "reasoning_effort": reasoning.get("effort"),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _tool_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
+    if not isinstance(choice, dict):
+        return choice
+    if choice.get("type") == "allowed_tools":
+        return str(choice.get("mode"))  # the tools were narrowed to those allowed
+    return {"type": "function", "function": {"name": choice.get("name", choice.get("type"))}}
+
+
+def _response_format(wanted: dict[str, Any] | None) -> dict[str, Any] | None:
+    if not wanted or wanted.get("type") == "text":
+        return None
+    if wanted["type"] == "json_schema":
+        schema = {key: value for key, value in wanted.items() if key != "type"}
+        return {"type": "json_schema", "json_schema": schema}
+    return {"type": wanted["type"]}

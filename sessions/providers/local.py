@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sessions.providers.base import (
+    Ability,
     AssistantMessage,
     Delta,
     Finished,
     Item,
     ItemDone,
+    ModelOptions,
     ModelRequest,
     Retrying,
     TextDelta,
@@ -54,6 +56,7 @@ class LocalProvider:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     kind: str = "local"
     is_tool_markdown: bool = True
+    takes: frozenset[Ability] = frozenset(("sampling",))
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
         """Waits until the model is downloaded and loaded. Raises: ProviderError."""
@@ -61,7 +64,13 @@ class LocalProvider:
         room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
         messages = markdown_messages(request.items, max_tokens=room)
         async with aclosing(
-            self._ask(endpoint, messages, SAMPLING, request.items, opening(request.items))
+            self._ask(
+                endpoint,
+                messages,
+                SAMPLING | _asked(request.options),
+                request.items,
+                opening(request.items),
+            )
         ) as deltas:
             whole: list[Delta] = []
             async for delta in deltas:
@@ -76,8 +85,9 @@ class LocalProvider:
             return
         # Once more, told so and freer in its choice of words; what it said the first time is void.
         reason, messages = second
+        freer = FREER | _asked(request.options)
         yield Retrying(1, 0.0, reason)
-        async with aclosing(self._ask(endpoint, messages, FREER, request.items)) as deltas:
+        async with aclosing(self._ask(endpoint, messages, freer, request.items)) as deltas:
             async for delta in deltas:
                 yield delta
 
@@ -115,6 +125,13 @@ class LocalProvider:
             finished = replace(finished, stop_reason="length")
         for ending in _ending(cut, finished, items):
             yield ending
+
+
+def _asked(options: ModelOptions) -> dict[str, Any]:
+    fields: dict[str, Any] = {"temperature": options.temperature, "top_p": options.top_p}
+    if options.max_output_tokens is not None:
+        fields["max_tokens"] = min(MAX_REPLY_TOKENS, options.max_output_tokens)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _second_ask(

@@ -9,8 +9,8 @@ import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionStreamOptionsParam
 
 from sessions.errors import ModelRefusedError
-from sessions.providers.base import Delta, ModelRequest
-from sessions.providers.chat_messages import Message, chat_messages, chat_tools
+from sessions.providers.base import ALL_ABILITIES, Ability, Delta, ModelRequest
+from sessions.providers.chat_messages import Message, chat_messages, chat_options, chat_tools
 from sessions.providers.chat_reply import ChatReply
 from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.openai_errors import connected, cut_stream, refused_parameter
@@ -30,12 +30,17 @@ class OpenAIChat:
     """Sent with every request, for what an endpoint knows beyond the standard."""
     kind: str = "openai_chat"
     is_tool_markdown: bool = False
+    takes: frozenset[Ability] = ALL_ABILITIES
     _refused: set[str] = field(default_factory=set)
     """Optional parameters this endpoint does not take, learnt from its answers."""
     _found_model: str = ""
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
-        deltas = self.stream_messages(chat_messages(request), chat_tools(request.tools))
+        deltas = self.stream_messages(
+            chat_messages(request),
+            chat_tools(request.tools),
+            options=chat_options(request.options),
+        )
         async with aclosing(deltas):
             async for delta in deltas:
                 yield delta
@@ -45,24 +50,28 @@ class OpenAIChat:
         messages: Sequence[Message],
         tools: Sequence[dict[str, Any]] = (),
         *,
+        options: Mapping[str, Any] | None = None,
         is_enough: Callable[[], bool] = lambda: False,
     ) -> AsyncGenerator[Delta, None]:
         """`is_enough` is asked after each delta; True ends the answer there as if the model had.
 
         Raises, from the iterator: ProviderError.
         """
-        return with_retries(lambda: self._attempt(messages, tools, is_enough), self.retry)
+        return with_retries(
+            lambda: self._attempt(messages, tools, options or {}, is_enough), self.retry
+        )
 
     async def _attempt(
         self,
         messages: Sequence[Message],
         tools: Sequence[dict[str, Any]],
+        options: Mapping[str, Any],
         is_enough: Callable[[], bool],
     ) -> AsyncGenerator[Delta, None]:
         reply = ChatReply()
         async with (
             connected(self.endpoint, self.model) as client,
-            await self._open(client, messages, tools) as chunks,
+            await self._open(client, messages, tools, options) as chunks,
         ):
             async for chunk in chunks:
                 for delta in reply.feed(chunk.to_dict()):
@@ -98,6 +107,7 @@ class OpenAIChat:
         client: openai.AsyncOpenAI,
         messages: Sequence[Message],
         tools: Sequence[dict[str, Any]],
+        options: Mapping[str, Any],
     ) -> openai.AsyncStream[ChatCompletionChunk]:
         while True:
             try:
@@ -107,7 +117,7 @@ class OpenAIChat:
                     tools=cast("Any", tools) or openai.omit,
                     stream=True,
                     stream_options=self._stream_options(),
-                    extra_body=dict(self.extra_body) or None,
+                    extra_body={**self.extra_body, **options} or None,
                 )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 name = refused_parameter(error, set(_OPTIONAL) - self._refused)

@@ -12,7 +12,7 @@ import openai
 from openai.types.responses import ResponseIncludable, ResponseStreamEvent
 from openai.types.shared_params import Reasoning
 
-from sessions.providers.base import Delta, ModelRequest
+from sessions.providers.base import ALL_ABILITIES, Ability, Delta, ModelRequest
 from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.openai_errors import (
     connected,
@@ -21,7 +21,11 @@ from sessions.providers.openai_errors import (
     failure,
     refused_parameter,
 )
-from sessions.providers.responses_input import responses_input, responses_tools
+from sessions.providers.responses_input import (
+    responses_input,
+    responses_options,
+    responses_tools,
+)
 from sessions.providers.responses_reply import ResponsesReply
 from sessions.providers.retry import with_retries
 
@@ -39,6 +43,7 @@ class OpenAIResponses:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     kind: str = "openai_responses"
     is_tool_markdown: bool = False
+    takes: frozenset[Ability] = ALL_ABILITIES
     _refused: set[str] = field(default_factory=set)
     """Optional parameters, and the shell tool, that this model does not take."""
 
@@ -80,13 +85,20 @@ class OpenAIResponses:
                     store=False,
                     stream=True,
                     include=openai.omit if "include" in self._refused else _INCLUDE,
-                    reasoning=openai.omit if "reasoning" in self._refused else _REASONING,
+                    reasoning=self._reasoning(request),
+                    extra_body=responses_options(request.options),
                 )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 name = self._refused_now(error)
                 if name is None:
                     raise
                 self._refused.add(name)
+
+    def _reasoning(self, request: ModelRequest) -> Reasoning | openai.Omit:
+        """What the caller asked for is sent, and refused by the endpoint if it must be."""
+        if request.options.reasoning:
+            return cast("Reasoning", {**_REASONING, **request.options.reasoning})
+        return openai.omit if "reasoning" in self._refused else _REASONING
 
     def _refused_now(self, error: openai.APIStatusError) -> str | None:
         name = refused_parameter(error, _OPTIONAL - self._refused)

@@ -11,6 +11,7 @@ from sessions.providers.base import (
     AssistantMessage,
     CommandResult,
     Item,
+    ModelOptions,
     Reasoning,
     ToolCall,
     ToolResultItem,
@@ -38,7 +39,7 @@ def responses_input(items: Sequence[Item], *, has_shell: bool) -> list[Input]:
         if isinstance(item, ToolCall) and has_shell and item.name == SHELL:
             shell_calls[item.tool_call_id] = item
         if isinstance(item, ToolResultItem) and item.tool_call_id in shell_calls:
-            made.append(_shell_output(item, shell_calls[item.tool_call_id]))
+            made.append(shell_output(item, shell_calls[item.tool_call_id]))
         else:
             made.extend(_plain(item, is_shell=isinstance(item, ToolCall) and has_shell))
     return made
@@ -46,8 +47,8 @@ def responses_input(items: Sequence[Item], *, has_shell: bool) -> list[Input]:
 
 def _plain(item: Item, *, is_shell: bool) -> Iterator[Input]:
     match item:
-        case UserMessage(text):
-            yield {"role": "user", "content": text}
+        case UserMessage(text, role, parts):
+            yield {"role": role, "content": parts or text}
         case AssistantMessage(text, raw):
             yield _replayed(raw, "message") or {"role": "assistant", "content": text}
         case Reasoning(_, raw):
@@ -96,7 +97,7 @@ def _function_call(call: ToolCall) -> Input:
     }
 
 
-def _shell_output(item: ToolResultItem, call: ToolCall) -> Input:
+def shell_output(item: ToolResultItem, call: ToolCall) -> Input:
     """One entry per command, as the API demands, also when the tool only had something to say."""
     output = [_command_output(result) for result in item.commands]
     if not output:
@@ -134,7 +135,21 @@ def responses_tools(tools: Sequence[ToolSpec], *, has_shell: bool) -> list[dict[
             "name": tool.name,
             "description": tool.description,
             "parameters": tool.parameters,
-            "strict": False,
+            "strict": tool.is_strict,
         }
         for tool in tools
     ]
+
+
+def responses_options(options: ModelOptions) -> dict[str, Any]:
+    """Fields of the request beside conversation, tools and reasoning."""
+    fields = {
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "max_output_tokens": options.max_output_tokens,
+        "parallel_tool_calls": options.parallel_tool_calls,
+        "tool_choice": options.tool_choice,
+        "text": options.text,
+        "truncation": options.truncation,
+    }
+    return {name: value for name, value in fields.items() if value is not None}

@@ -9,6 +9,7 @@ from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage
 from sessions.providers.conversation import ending_text
 from sessions.providers.fences import Block, split
 from sessions.providers.markdown import tool_arguments
+from sessions.providers.tool_arguments import parse_arguments
 
 STEP_SEPARATOR = "---"
 MAX_COMMANDS_PER_CALL = 16
@@ -56,7 +57,7 @@ def parse_script(text: str) -> Script:
             else:
                 behind.append(part)
             continue
-        match tool_arguments(part):
+        match _call_of(part) or tool_arguments(part):
             case ("shell", {"commands": [str() as command]}):
                 commands.append(command)
             case (str() as name, dict() as arguments):
@@ -68,6 +69,14 @@ def parse_script(text: str) -> Script:
         behind.clear()
     end_step()
     return Script(tuple(steps), closing=_said([*prose, *behind]))
+
+
+def _call_of(block: Block) -> tuple[str, dict[str, Any]] | None:
+    """A block of `call NAME` holds the arguments of a function that a program gave."""
+    words = block.info.split()
+    if len(words) != 2 or words[0] != "call":
+        return None
+    return words[1], parse_arguments(words[1], block.content)
 
 
 def _said(lines: Iterable[str]) -> str:

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
 from sessions.providers.base import (
+    ALL_ABILITIES,
+    Ability,
     AssistantMessage,
     Delta,
     Finished,
@@ -54,6 +56,8 @@ class ScriptedProvider:
     """Pause between two pieces of text, so that a person sees it come."""
     kind: str = "scripted"
     is_tool_markdown: bool = True
+    takes: frozenset[Ability] = ALL_ABILITIES
+    """There is no model that any of it would matter to."""
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
         text, since = since_user(request.items)

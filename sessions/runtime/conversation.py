@@ -37,7 +37,7 @@ async def turn_state(session_id: uuid.UUID, turn: int) -> TurnState:
 def _replay(events: list[StoredEvent], turn: int) -> TurnState:
     messages: dict[int, str] = {}
     items: list[Item] = []
-    step = tokens = 0
+    step = tokens = output_tokens = calls = 0
     for event in events:
         match event.body:
             case TurnQueued(number, text, files):
@@ -51,9 +51,11 @@ def _replay(events: list[StoredEvent], turn: int) -> TurnState:
                 if ended.turn == turn:
                     step = ended.step
                     tokens += ended.input_tokens + ended.output_tokens
+                    output_tokens += ended.output_tokens
+                    calls += sum(item["type"] == ToolCall.type for item in ended.items)
             case ToolResult(_, item):
                 items.append(item_from_json(item))
-    return TurnState(turn=turn, items=items, step=step, tokens=tokens)
+    return TurnState(turn, items, step, tokens, output_tokens, calls)
 
 
 async def recorded_calls(session_id: uuid.UUID) -> dict[str, RecordedCall]:
