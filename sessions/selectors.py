@@ -14,6 +14,7 @@ from django.utils import timezone
 from sessions.errors import NotFoundError
 from sessions.models import (
     ApiKey,
+    ApiResponse,
     Conversation,
     FileUpload,
     Session,
@@ -157,6 +158,16 @@ async def conversation_get(*, owner: User, conversation_id: uuid.UUID) -> Conver
     found = await Conversation.objects.filter(owner=owner, id=conversation_id).afirst()
     if found is None:
         raise NotFoundError("There is no such conversation.")
+    return found
+
+
+async def response_get(*, owner: User, response_id: uuid.UUID) -> ApiResponse:
+    """Raises: NotFoundError when there is none, it was deleted, or is another user's, staff or
+    not."""
+    rows = ApiResponse.objects.filter(owner=owner, deleted_at=None)
+    found = await rows.filter(id=response_id).afirst()
+    if found is None:
+        raise NotFoundError("There is no such response.")
     return found
 
 

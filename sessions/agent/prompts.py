@@ -21,8 +21,29 @@ tell the person to run things.
 
 
 def instructions(limits: Limits) -> str:
-    return INSTRUCTIONS.format(
+    return _filled(INSTRUCTIONS, limits)
+
+
+def _filled(text: str, limits: Limits) -> str:
+    return text.format(
         timeout_s=limits.command_timeout_s,
         memory=limits.memory_bytes / GIB,
         cpus=limits.cpus,
     )
+
+
+PLACE = """\
+You have a computer of your own: a Linux container in which your shell commands run.
+- Your folder is /workspace (also reachable as /mnt/data). Leave results there.
+- Commands are not interactive: no TTY, no editor, no questions. Each runs in a new shell in
+  /workspace; files carry over from one to the next, variables and `cd` do not.
+- Several commands of one call run at the same time. Chain what must run in order with `&&`.
+- A command ends after {timeout_s:.0f} s at most. Start servers in the background.
+- The container has {memory:.1f} GiB of memory and {cpus:g} CPU, and no network.
+- Long output reaches you as head and tail; the message says where all of it is.
+"""
+
+
+def place(limits: Limits) -> str:
+    """For a program's model, which has instructions of its own: where its commands run."""
+    return _filled(PLACE, limits)

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 from sessions import services
@@ -48,3 +48,10 @@ async def stored_pieces(path: Path) -> AsyncGenerator[bytes, None]:
             yield piece
     finally:
         await asyncio.to_thread(file.close)
+
+
+def stored_file_chunks(file_id: uuid.UUID) -> Iterator[bytes]:
+    """The same, for a thread. Raises: OSError."""
+    with services.stored_file_path(file_id).open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece

@@ -1,14 +1,17 @@
 """Containers as the API shows them: each is the container of one session."""
 
+import dataclasses
 from typing import Literal
 
 from django.conf import settings
 from pydantic import Field
 
-from sessions.api.ids import CONTAINER, format_id
+from sessions.api.errors import ApiError
 from sessions.api.schema import Identified, RequestPart, Resource
 from sessions.models import ContainerState, Session
-from sessions.sandbox.limits import GIB, Limits
+from sessions.responses.ids import CONTAINER, format_id
+from sessions.runtime.wiring import runtime
+from sessions.sandbox.limits import GIB, Limits, size_text
 
 MemoryLimit = Literal["1g", "4g", "16g", "64g"]
 MEMORY_BYTES: dict[MemoryLimit, int] = {
@@ -99,3 +102,41 @@ def container_resource(session: Session) -> Container:
         disk_gb=round(limits.disk_bytes / GIB, 3),
         live_url=f"{settings.BERTH_URL}/sessions/{session.id}/",
     )
+
+
+async def allowed_image(name: str | None) -> str:
+    """Raises: ApiError; SandboxError when the engine cannot tell."""
+    if name is None:
+        return runtime().config.default_image
+    images = await runtime().images()
+    if name not in images:
+        raise ApiError(
+            400,
+            f"Invalid value: '{name}'. Images that may be used here: {', '.join(images)}.",
+            param="image",
+            code="invalid_value",
+        )
+    return name
+
+
+def limits_of(options: ContainerOptions) -> Limits:
+    """Raises: ApiError for more than the administrator allows."""
+    limits, most = runtime().limits_default, runtime().limits_max
+    if options.memory_limit is not None:
+        wanted = MEMORY_BYTES[options.memory_limit]
+        _check("memory_limit", wanted, most.memory_bytes, size_text(most.memory_bytes))
+        limits = dataclasses.replace(limits, memory_bytes=wanted)
+    if options.cpus is not None:
+        _check("cpus", options.cpus, most.cpus, f"{most.cpus:g}")
+        limits = dataclasses.replace(limits, cpus=options.cpus)
+    if options.disk_gb is not None:
+        wanted = round(options.disk_gb * GIB)
+        _check("disk_gb", wanted, most.disk_bytes, size_text(most.disk_bytes))
+        limits = dataclasses.replace(limits, disk_bytes=wanted)
+    return limits
+
+
+def _check(param: str, wanted: float, most: float, shown: str) -> None:
+    if wanted > most:
+        message = f"Invalid '{param}': at most {shown} may be asked for here."
+        raise ApiError(400, message, param=param, code="above_maximum")

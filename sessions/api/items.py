@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from sessions.responses.ids import item_id
+
 MAX_CALL_ID_LENGTH = 64
 MAX_OUTPUT_CHARS = 10_485_760
 MAX_ENCRYPTED_CHARS = 20_971_520
@@ -223,28 +225,9 @@ Item = Annotated[
     Discriminator(_kind),
 ]
 
-_PREFIXES = {
-    "message": "msg_",
-    "function_call": "fc_",
-    "function_call_output": "fco_",
-    "shell_call": "sh_",
-    "shell_call_output": "sho_",
-    "code_interpreter_call": "ci_",
-    "apply_patch_call": "apc_",
-    "apply_patch_call_output": "apco_",
-    "custom_tool_call": "ctc_",
-    "custom_tool_call_output": "ctco_",
-    "file_search_call": "fs_",
-    "reasoning": "rs_",
-    "compaction": "cmp_",
-}
 _HAVE_STATUS = frozenset(
     {"message", "function_call", "function_call_output", "shell_call", "shell_call_output"}
 )
-
-
-def item_id(kind: str, number: uuid.UUID) -> str:
-    return _PREFIXES[kind] + number.hex
 
 
 def item_resource(item: ItemPart) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from sessions.api.views import (
     conversations,
     files,
     models,
+    responses,
     skills,
     unknown,
 )
@@ -71,6 +72,22 @@ urlpatterns = [
         "conversations/<str:conversation_id>/items/<str:item_id>",
         view(GET=conversations.item_get, DELETE=conversations.item_delete),
         name="api-conversation-item",
+    ),
+    path("responses", view(POST=responses.response_create), name="api-responses"),
+    path(
+        "responses/<str:response_id>",
+        view(GET=responses.response_get, DELETE=responses.response_delete),
+        name="api-response",
+    ),
+    path(
+        "responses/<str:response_id>/cancel",
+        view(POST=responses.response_cancel),
+        name="api-response-cancel",
+    ),
+    path(
+        "responses/<str:response_id>/input_items",
+        view(GET=responses.input_items),
+        name="api-response-input-items",
     ),
     path("skills", view(GET=skills.skill_list, POST=skills.skill_create), name="api-skills"),
     path(

@@ -10,6 +10,7 @@ from sessions.models.engine import (
     Reclaimed,
 )
 from sessions.models.programs import (
+    ApiResponse,
     ContainerFile,
     Conversation,
     ConversationItem,
@@ -35,6 +36,7 @@ __all__ = [
     "DEFAULT_EXPIRES_AFTER_S",
     "TURN_TRANSITIONS",
     "ApiKey",
+    "ApiResponse",
     "ContainerFile",
     "ContainerState",
     "Conversation",

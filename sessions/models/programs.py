@@ -7,7 +7,7 @@ from django.db import models
 from django.utils import timezone
 from typing_extensions import override
 
-from sessions.models.session import Session
+from sessions.models.session import Session, Turn
 
 
 class ContainerFile(models.Model):
@@ -132,3 +132,76 @@ class SkillVersion(models.Model):
     @override
     def __str__(self) -> str:
         return f"{self.name} {self.number}"
+
+
+class ApiResponse(models.Model):
+    """A response that a program asked for (sessions/responses/): a turn of a session, with what was
+    sent and, once it has ended, what came of it."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued"
+        IN_PROGRESS = "in_progress"
+        COMPLETED = "completed"
+        INCOMPLETE = "incomplete"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_responses"
+    )
+    session = models.ForeignKey(
+        Session, on_delete=models.SET_NULL, null=True, related_name="api_responses"
+    )
+    turn = models.OneToOneField(
+        Turn, on_delete=models.SET_NULL, null=True, related_name="api_response"
+    )
+    conversation = models.ForeignKey(
+        Conversation, on_delete=models.SET_NULL, null=True, related_name="responses"
+    )
+    previous = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="next")
+    provider = models.CharField(max_length=32)
+    model = models.CharField(max_length=200)
+    """Which answers, whatever was asked for."""
+    request = models.JSONField()
+    """What was asked for beside `input`, as it is given back, without secrets."""
+    input = models.JSONField()
+    """Items as they are given back (sessions/api/items.py)."""
+    output = models.JSONField(null=True)
+    """The same, once the turn has ended and this was settled (responses/settle.py)."""
+    status = models.CharField(max_length=16, choices=Status.choices, default=Status.IN_PROGRESS)
+    error = models.JSONField(null=True)
+    incomplete_reason = models.CharField(max_length=32, blank=True, default="")
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    is_background = models.BooleanField(default=False)
+    is_stored = models.BooleanField(default=True)
+    first_seq = models.BigIntegerField(default=0)
+    """Number of the session's event behind which those of the turn begin."""
+    idempotency_key = models.CharField(max_length=255, blank=True, default="")
+    idempotency_hash = models.CharField(max_length=64, blank=True, default="")
+    """Of the body that came with the key."""
+    created_at = models.DateTimeField(default=timezone.now)
+    completed_at = models.DateTimeField(null=True, blank=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["owner", "-created_at"]),
+            models.Index(fields=["status", "created_at"]),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["owner", "idempotency_key"],
+                condition=~models.Q(idempotency_key=""),
+                name="response_key_once_per_owner",
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.id} {self.status}"
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status not in (self.Status.QUEUED, self.Status.IN_PROGRESS)

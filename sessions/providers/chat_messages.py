@@ -122,8 +122,6 @@ def chat_options(options: ModelOptions) -> dict[str, Any]:
 def _tool_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
     if not isinstance(choice, dict):
         return choice
-    if choice.get("type") == "allowed_tools":
-        return str(choice.get("mode"))  # the tools were narrowed to those allowed
     return {"type": "function", "function": {"name": choice.get("name", choice.get("type"))}}
 
 

@@ -1,6 +1,7 @@
 """Rebuild a session's conversation, and where a turn stands in it, from the log."""
 
 import uuid
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 from sessions.agent.loop import TurnState
@@ -24,17 +25,22 @@ _CALL_TYPES = ("call.started", "output", "output.dropped", "call.ended")
 _TYPES = ("turn.queued", "turn.started", "turn.ended", "step.ended", "tool.result")
 
 
-async def turn_state(session_id: uuid.UUID, turn: int) -> TurnState:
-    """Everything said up to now, with the steps and tokens of turn number `turn`."""
+async def turn_state(
+    session_id: uuid.UUID, turn: int, *, goes_on_from: Sequence[Item] | None = None
+) -> TurnState:
+    """Everything said up to now, with the steps and tokens of turn number `turn`. With
+    `goes_on_from`, what the turn itself said behind those items."""
     events: list[StoredEvent] = []
     after = 0
     while batch := await log.read(session_id, after=after, types=_TYPES):
         events += batch
         after = batch[-1].seq
-    return _replay(events, turn)
+    return _replay(events, turn, goes_on_from)
 
 
-def _replay(events: list[StoredEvent], turn: int) -> TurnState:
+def _replay(
+    events: list[StoredEvent], turn: int, goes_on_from: Sequence[Item] | None
+) -> TurnState:
     messages: dict[int, str] = {}
     items: list[Item] = []
     step = tokens = output_tokens = calls = 0
@@ -42,6 +48,8 @@ def _replay(events: list[StoredEvent], turn: int) -> TurnState:
         match event.body:
             case TurnQueued(number, text, files):
                 messages[number] = user_text(text, files)
+            case TurnStarted(number) if number == turn and goes_on_from is not None:
+                items = list(goes_on_from)
             case TurnStarted(number):
                 items.append(UserMessage(messages.get(number, "")))
             case TurnEnded():

@@ -16,6 +16,7 @@ from sessions import services
 from sessions.errors import BerthError
 from sessions.events import bus, log
 from sessions.models import ContainerState, Session, Turn, TurnStatus
+from sessions.responses.settle import settle_left_over
 from sessions.runtime.idleness import OBSERVE_S, Idleness
 from sessions.runtime.reconcile import reconcile
 from sessions.runtime.sandboxes import Sandboxes
@@ -62,6 +63,8 @@ class Reaper:
                         await self._try(self.reconcile)
                         await self._try(services.file_uploads_expire)
                         await self._try(services.stored_files_expire)
+                        await self._try(settle_left_over)
+                        await self._try(services.responses_expire)
                     await waiter.wait(LOOK_S)
         finally:
             if self._archiving is not None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from channels.db import database_sync_to_async
@@ -9,17 +11,15 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from sessions import services
-from sessions.agent.limits import TimeLimitReached, TurnEnd, TurnLimits
-from sessions.agent.loop import TurnState, run_turn
-from sessions.agent.prompts import instructions
+from sessions.agent.limits import TimeLimitReached, TurnEnd
+from sessions.agent.loop import run_turn
 from sessions.agent.stop import StopSignal
-from sessions.agent.tools.base import Connected, RecordedCall, Tool, ToolContext
-from sessions.agent.tools.run_file import RunFileTool
-from sessions.agent.tools.shell import ShellTool
+from sessions.agent.tools.base import Connected, RecordedCall, ToolContext
 from sessions.errors import (
     BerthError,
     EngineUnavailableError,
     LeaseLostError,
+    NotFoundError,
     ProviderError,
     SandboxUnavailableError,
 )
@@ -35,8 +35,10 @@ from sessions.events.types import (
 from sessions.models import ContainerState, Session, Turn, TurnStatus, Upload
 from sessions.models import SessionStatus as Status
 from sessions.providers.base import Provider
-from sessions.runtime.conversation import recorded_calls, turn_state
+from sessions.responses.settle import settle_turn
+from sessions.runtime.conversation import recorded_calls
 from sessions.runtime.delivery import deliver
+from sessions.runtime.plan import TurnPlan, plan_turn
 from sessions.runtime.recorder import SessionRecorder
 from sessions.runtime.resources import ResourceWatch
 from sessions.runtime.sandboxes import Sandboxes
@@ -89,6 +91,7 @@ class Runner:
             await resources.finish()
             await recorder.flush()
             await self._finish(end)
+            await settle_turn(self.turn.id)
         finally:
             await _close(recorder)
 
@@ -119,14 +122,16 @@ class Runner:
     async def _work(self, recorder: SessionRecorder, *, is_resumed: bool) -> TurnEnded:
         reason: TurnEndReason = "completed"
         message = hint = ""
-        state = await turn_state(self.session.id, self.turn.number)
         recorded = await recorded_calls(self.session.id) if is_resumed else {}
         try:
-            await self._run_agent(recorder, state, recorded)
+            plan = await plan_turn(self.session, self.turn, self._provider)
+            await self._run_agent(recorder, plan, recorded)
         except TurnEnd as end:
             reason, message = end.reason, end.message
         except LeaseLostError:
             raise
+        except NotFoundError:
+            reason = "stopped"  # the session was deleted before its container was made
         except ProviderError as error:
             reason, message, hint = "failed", error.message, error.hint
         except BerthError as error:
@@ -153,11 +158,8 @@ class Runner:
         return max(0, int((timezone.now() - self.turn.started_at).total_seconds() * 1000))
 
     async def _run_agent(
-        self, recorder: SessionRecorder, state: TurnState, recorded: dict[str, RecordedCall]
+        self, recorder: SessionRecorder, plan: TurnPlan, recorded: dict[str, RecordedCall]
     ) -> None:
-        tools: list[Tool] = [ShellTool()]
-        if self._provider.is_tool_markdown:
-            tools.append(RunFileTool())
         context = ToolContext(
             recorder=recorder,
             connect=self._connect,
@@ -168,20 +170,28 @@ class Runner:
             stop=self.stop,
             recorded=recorded,
         )
-        # The container starts while the model thinks; who needs it waits for the same start.
-        warming = asyncio.create_task(self._sandboxes.connect(self.session))
-        try:
+        async with self._warm(is_needed=bool(plan.tools)):
             await run_turn(
                 provider=self._provider,
-                tools=tools,
+                tools=plan.tools,
                 context=context,
-                instructions=instructions(self._limits),
-                state=state,
-                limits=TurnLimits(self._limits.max_steps, self._limits.max_tokens),
+                instructions=plan.instructions,
+                state=plan.state,
+                limits=plan.limits,
+                callers_tools=plan.callers_tools,
+                options=plan.options,
             )
+
+    @asynccontextmanager
+    async def _warm(self, *, is_needed: bool) -> AsyncIterator[None]:
+        """The container starts while the model thinks; who needs it waits for the same start."""
+        warming = asyncio.create_task(self._sandboxes.connect(self.session)) if is_needed else None
+        try:
+            yield
         finally:
-            warming.cancel()
-            await asyncio.gather(warming, return_exceptions=True)
+            if warming is not None:
+                warming.cancel()
+                await asyncio.gather(warming, return_exceptions=True)
 
     async def _sandbox(self) -> Sandbox:
         """Waits for an engine that is away, and says so; what else goes wrong on the way is tried

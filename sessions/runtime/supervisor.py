@@ -21,6 +21,7 @@ from sessions.events.types import SessionStatus, TurnEnded
 from sessions.models import Session, Turn, TurnStatus
 from sessions.models import SessionStatus as Status
 from sessions.runtime.leases import is_holder_dead, lease_name
+from sessions.runtime.plan import model_of
 from sessions.runtime.process import Runtime
 from sessions.runtime.reaper import Reaper
 from sessions.runtime.runner import Runner
@@ -226,7 +227,7 @@ class Supervisor:
 
     async def _start(self, session: Session, turn: Turn, *, is_resumed: bool) -> None:
         try:
-            provider = self._runtime.provider(session.provider, session.model)
+            provider = self._runtime.provider(*await model_of(session, turn))
         except ProviderError as error:
             await self._refuse(session, turn, error)
             return

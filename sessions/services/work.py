@@ -65,7 +65,8 @@ def title_from(text: str) -> str:
     return "Untitled"
 
 
-def _turn_create(session: Session, text: str, files: Sequence[KeptFile]) -> Turn:
+def turn_create_now(session: Session, text: str, files: Sequence[KeptFile]) -> Turn:
+    """Within a transaction."""
     last = Turn.objects.filter(session=session).aggregate(last=Max("number"))["last"] or 0
     turn = Turn.objects.create(session=session, number=last + 1, text=text)
     Upload.objects.bulk_create(
@@ -119,7 +120,7 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
                 title=title, provider=provider, model=model, image=image, limits=session.limits
             )
             log.append_now(session.id, [created, SessionStatus(status=Status.STARTING)])
-            _turn_create(session, text, kept)
+            turn_create_now(session, text, kept)
         return session
 
     session = await with_files(session_id, files, write)
@@ -179,7 +180,7 @@ async def turn_submit(*, session: Session, text: str, files: Sequence[NewUpload]
             if waiting >= MAX_QUEUED_TURNS:
                 raise ConflictError(f"{waiting} messages wait already. Remove some first.")
             Session.objects.filter(id=session.id).update(last_active_at=timezone.now())
-            return _turn_create(session, text, kept)
+            return turn_create_now(session, text, kept)
 
     turn = await with_files(session.id, files, write)
     await _changed(session)

@@ -15,22 +15,42 @@ from django.contrib.auth.models import User
 from sessions import services
 from sessions.runtime.process import Runtime
 from sessions.runtime.request_bodies import SpoolingHandler
-from tests.api.contract import problems, schema_of
+from tests.api.contract import event_schema, problems, schema_of
+from tests.runtime.conftest import supervisor
 from tests.serve.conftest import docker_server
 
-__all__ = ["docker_server"]
+__all__ = ["docker_server", "supervisor"]
 
 BASE_URL = "http://testserver/v1"
 
 ClientOf = Callable[[str], openai.AsyncOpenAI]
 
 
+def events_in(text: str) -> list[dict[str, Any]]:
+    """Of a stream: each is named twice, and nothing but comments is between them."""
+    events = []
+    for block in text.split("\n\n")[:-1]:
+        if block.startswith(":"):
+            continue
+        name, data = block.split("\n")
+        event = json.loads(data.removeprefix("data: "))
+        assert name == f"event: {event['type']}"
+        events.append(event)
+    return events
+
+
 async def hold_against_the_document(response: httpx2.Response) -> None:
     """Raises: AssertionError."""
-    if "json" not in response.headers.get("content-type", ""):
+    kind = response.headers.get("content-type", "")
+    if "json" not in kind and "event-stream" not in kind:
         return
     await response.aread()
     request = response.request
+    if "event-stream" in kind:
+        for event in events_in(response.text):
+            wrong = problems(event_schema(event["type"]), event)
+            assert not wrong, f"{event}: {wrong}"
+        return
     schema = schema_of(request.method, request.url.path.removeprefix("/v1"), response.status_code)
     if schema is not None:
         wrong = problems(schema, json.loads(response.content))

@@ -53,3 +53,19 @@ def schema_of(method: str, path: str, status: int) -> dict[str, Any] | None:
             schema: dict[str, Any] | None = content.get("application/json", {}).get("schema")
             return schema
     return None
+
+
+@lru_cache(maxsize=1)
+def _event_names() -> dict[str, str]:
+    """Name of the schema of each event of a stream."""
+    names = {}
+    for name, schema in document()["components"]["schemas"].items():
+        kinds = schema.get("properties", {}).get("type", {}).get("enum", ())
+        if name.endswith("Event") and len(kinds) == 1:
+            names[kinds[0]] = name
+    return names
+
+
+def event_schema(kind: str) -> dict[str, Any]:
+    """Raises: KeyError for an event that the document does not know."""
+    return {"$ref": f"#/components/schemas/{_event_names()[kind]}"}

@@ -6,8 +6,8 @@ import uuid
 import openai
 import pytest
 
-from sessions.api.ids import CONTAINER, CONTAINER_FILE, format_id
 from sessions.models import Session
+from sessions.responses.ids import CONTAINER, CONTAINER_FILE, format_id
 from sessions.runtime.process import Runtime
 from sessions.sandbox.base import ExecRequest, Sandbox
 

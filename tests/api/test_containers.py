@@ -6,10 +6,10 @@ import openai
 import pytest
 from django.contrib.auth.models import User
 
-from sessions.api.ids import CONTAINER, format_id
 from sessions.api.views import containers
 from sessions.errors import DiskFullError
 from sessions.models import Session
+from sessions.responses.ids import CONTAINER, format_id
 from sessions.runtime.wiring import runtime
 from sessions.sandbox.limits import GIB, Limits
 

@@ -6,7 +6,7 @@ from typing import Any
 import openai
 import pytest
 
-from sessions.api.ids import CONVERSATION, format_id
+from sessions.responses.ids import CONVERSATION, format_id
 
 ITEMS: list[Any] = [
     {"role": "user", "content": "Sort the harbour log"},

@@ -12,8 +12,8 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from sessions import services
-from sessions.api.ids import FILE, format_id
 from sessions.models import StoredFile
+from sessions.responses.ids import FILE, format_id
 from tests.api.conftest import ClientOf
 
 

@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from sessions import services
-from sessions.api.ids import SKILL, format_id
 from sessions.models import Skill
+from sessions.responses.ids import SKILL, format_id
 
 
 def manifest(name: str = "harbour-log", description: str = "Sorts the log.") -> bytes:

@@ -12,7 +12,7 @@ from sessions import services
 from sessions.api.container_contents import put_file, put_stored_file
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import not_found
-from sessions.api.ids import CONTAINER, CONTAINER_FILE, format_id, parse_id
+from sessions.api.lookups import find_container, find_file
 from sessions.api.paging import unknown_after
 from sessions.api.schema import (
     Deleted,
@@ -23,12 +23,12 @@ from sessions.api.schema import (
     PageQuery,
     RequestPart,
 )
-from sessions.api.views.containers import find_container
-from sessions.api.views.files import find_file, sent_file
+from sessions.api.views.files import sent_file
 from sessions.downloads.ranges import Span
 from sessions.downloads.responses import content_disposition, etag_of, span_response
 from sessions.errors import EntryNotFoundError, WrongEntryKindError
 from sessions.models import ContainerFile, Session
+from sessions.responses.ids import CONTAINER, CONTAINER_FILE, format_id, parse_id
 from sessions.runtime.wiring import runtime
 from sessions.sandbox.base import Entry, Sandbox
 from sessions.workspace.files import begun, read_exactly, stat_file

@@ -1,29 +1,22 @@
 """`/v1/containers`: the containers of the caller's sessions."""
 
-import dataclasses
-from typing import Any
-
 from pydantic import Field
 
 from sessions import selectors, services
 from sessions.api.container_contents import put_stored_file
 from sessions.api.containers import (
-    MEMORY_BYTES,
     Container,
-    ContainerOptions,
     CreateContainer,
+    allowed_image,
     container_resource,
+    limits_of,
 )
 from sessions.api.endpoint import Call, operation
-from sessions.api.errors import ApiError, not_found
-from sessions.api.ids import CONTAINER, format_id, parse_id
+from sessions.api.lookups import find_container, find_file
 from sessions.api.paging import page_of_rows
 from sessions.api.schema import Deleted, ListPage, NoBody, NoQuery, PageQuery
-from sessions.api.views.files import find_file
-from sessions.errors import NotFoundError
-from sessions.models import Session
+from sessions.responses.ids import CONTAINER, format_id, parse_id
 from sessions.runtime.wiring import runtime
-from sessions.sandbox.limits import GIB, Limits, size_text
 
 
 class ContainerList(ListPage[Container]):
@@ -66,44 +59,6 @@ async def container_create(call: Call[CreateContainer, NoQuery]) -> Container:
     return container_resource(session)
 
 
-async def allowed_image(name: str | None) -> str:
-    """Raises: ApiError; SandboxError when the engine cannot tell."""
-    if name is None:
-        return runtime().config.default_image
-    images = await runtime().images()
-    if name not in images:
-        raise ApiError(
-            400,
-            f"Invalid value: '{name}'. Images that may be used here: {', '.join(images)}.",
-            param="image",
-            code="invalid_value",
-        )
-    return name
-
-
-def limits_of(options: ContainerOptions) -> Limits:
-    """Raises: ApiError for more than the administrator allows."""
-    limits, most = runtime().limits_default, runtime().limits_max
-    if options.memory_limit is not None:
-        wanted = MEMORY_BYTES[options.memory_limit]
-        _check("memory_limit", wanted, most.memory_bytes, size_text(most.memory_bytes))
-        limits = dataclasses.replace(limits, memory_bytes=wanted)
-    if options.cpus is not None:
-        _check("cpus", options.cpus, most.cpus, f"{most.cpus:g}")
-        limits = dataclasses.replace(limits, cpus=options.cpus)
-    if options.disk_gb is not None:
-        wanted = round(options.disk_gb * GIB)
-        _check("disk_gb", wanted, most.disk_bytes, size_text(most.disk_bytes))
-        limits = dataclasses.replace(limits, disk_bytes=wanted)
-    return limits
-
-
-def _check(param: str, wanted: float, most: float, shown: str) -> None:
-    if wanted > most:
-        message = f"Invalid '{param}': at most {shown} may be asked for here."
-        raise ApiError(400, message, param=param, code="above_maximum")
-
-
 @operation(summary="List containers", query=ContainersQuery, returns=ContainerList)
 async def container_list(call: Call[NoBody, ContainersQuery]) -> ContainerList:
     after = parse_id(CONTAINER, call.query.after or "")
@@ -111,17 +66,6 @@ async def container_list(call: Call[NoBody, ContainersQuery]) -> ContainerList:
     page, has_more = await page_of_rows(rows, call.query, after)
     data = [container_resource(session) for session in page]
     return ContainerList.of(data, has_more=has_more)
-
-
-async def find_container(call: Call[Any, Any], container_id: str) -> Session:
-    """Raises: ApiError."""
-    session_id = parse_id(CONTAINER, container_id)
-    try:
-        if session_id is not None:
-            return await selectors.session_get(user=call.user, session_id=session_id)
-    except NotFoundError:
-        pass
-    raise not_found(f"Container with id '{container_id}' not found.")
 
 
 @operation(summary="One container", returns=Container)

@@ -5,11 +5,11 @@ from typing import Any, Literal
 from django.http import HttpRequest
 from pydantic import Field
 
-from sessions import selectors, services
+from sessions import services
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError, not_found
-from sessions.api.ids import CONVERSATION, format_id, parse_id
 from sessions.api.items import Item, ItemReference, item_resource
+from sessions.api.lookups import find_conversation
 from sessions.api.metadata import Metadata
 from sessions.api.paging import unknown_after
 from sessions.api.schema import (
@@ -22,8 +22,8 @@ from sessions.api.schema import (
     RequestPart,
     Resource,
 )
-from sessions.errors import NotFoundError
 from sessions.models import Conversation, ConversationItem
+from sessions.responses.ids import CONVERSATION, format_id
 
 MAX_ITEMS = 20
 """At a time."""
@@ -98,17 +98,6 @@ def _bodies(items: list[Any] | None) -> list[dict[str, Any]]:
         if isinstance(item, ItemReference):
             raise not_found(f"Item with id '{item.id}' not found.", param=f"items[{index}].id")
     return [item_resource(item) for item in items or ()]
-
-
-async def find_conversation(call: Call[Any, Any], conversation_id: str) -> Conversation:
-    """Raises: ApiError."""
-    key = parse_id(CONVERSATION, conversation_id)
-    try:
-        if key is not None:
-            return await selectors.conversation_get(owner=call.user, conversation_id=key)
-    except NotFoundError:
-        pass
-    raise not_found(f"Conversation with id '{conversation_id}' not found.")
 
 
 @operation(summary="Begin a conversation", body=CreateConversation, returns=ConversationObject)

@@ -1,6 +1,6 @@
 """`/v1/files`: files kept here, to be given to containers and models by their ids."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponseBase
@@ -9,8 +9,8 @@ from pydantic import Field
 from sessions import selectors, services
 from sessions.api.container_contents import stored_pieces
 from sessions.api.endpoint import Call, operation
-from sessions.api.errors import ApiError, not_found
-from sessions.api.ids import FILE, format_id, parse_id
+from sessions.api.errors import ApiError
+from sessions.api.lookups import find_file
 from sessions.api.paging import page_of_rows
 from sessions.api.schema import (
     Deleted,
@@ -23,8 +23,8 @@ from sessions.api.schema import (
 )
 from sessions.downloads.ranges import Span
 from sessions.downloads.responses import content_disposition, span_response
-from sessions.errors import NotFoundError
 from sessions.models import StoredFile
+from sessions.responses.ids import FILE, format_id, parse_id
 
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 MIN_LIFE_S = 3600
@@ -110,17 +110,6 @@ async def file_list(call: Call[NoBody, FilesQuery]) -> FileList:
     page, has_more = await page_of_rows(rows, call.query, parse_id(FILE, call.query.after or ""))
     data = [_resource(file) for file in page]
     return FileList.of(data, has_more=has_more)
-
-
-async def find_file(call: Call[Any, Any], file_id: str, *, param: str | None = None) -> StoredFile:
-    """Raises: ApiError."""
-    key = parse_id(FILE, file_id)
-    try:
-        if key is not None:
-            return await selectors.stored_file_get(owner=call.user, file_id=key)
-    except NotFoundError:
-        pass
-    raise not_found(f"There is no file with the id '{file_id}'.", param=param)
 
 
 @operation(summary="One file", returns=File)

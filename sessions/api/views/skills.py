@@ -9,7 +9,6 @@ from sessions import selectors, services
 from sessions.api.container_contents import stored_pieces
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError, not_found
-from sessions.api.ids import SKILL, SKILL_VERSION, format_id, parse_id
 from sessions.api.paging import page_of_rows
 from sessions.api.schema import (
     Deleted,
@@ -25,6 +24,7 @@ from sessions.downloads.ranges import Span
 from sessions.downloads.responses import content_disposition, span_response
 from sessions.errors import NotFoundError
 from sessions.models import Skill, SkillVersion
+from sessions.responses.ids import SKILL, SKILL_VERSION, format_id, parse_id
 from sessions.workspace.skills import (
     MAX_BUNDLE_BYTES,
     SkillBundle,

@@ -3,6 +3,7 @@
 import re
 import uuid
 
+RESPONSE = "resp_"
 CONTAINER = "cntr_"
 CONTAINER_FILE = "cfile_"
 FILE = "file-"
@@ -23,3 +24,25 @@ def parse_id(prefix: str, text: str) -> uuid.UUID | None:
     if number == text or not _NUMBER.fullmatch(number):
         return None
     return uuid.UUID(number)
+
+
+ITEM_PREFIXES = {
+    "message": "msg_",
+    "function_call": "fc_",
+    "function_call_output": "fco_",
+    "shell_call": "sh_",
+    "shell_call_output": "sho_",
+    "code_interpreter_call": "ci_",
+    "apply_patch_call": "apc_",
+    "apply_patch_call_output": "apco_",
+    "custom_tool_call": "ctc_",
+    "custom_tool_call_output": "ctco_",
+    "file_search_call": "fs_",
+    "reasoning": "rs_",
+    "compaction": "cmp_",
+}
+
+
+def item_id(kind: str, number: uuid.UUID) -> str:
+    """Name of an item of that kind in a conversation or a response."""
+    return ITEM_PREFIXES[kind] + number.hex

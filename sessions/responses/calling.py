@@ -1,0 +1,167 @@
+"""Calls of tools, and what the commands of ours print."""
+
+import codecs
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from sessions.events.types import CallStarted
+from sessions.providers.base import ToolCall, ToolResultItem, item_from_json
+from sessions.responses import output_items
+from sessions.responses.emitter import Emitter
+from sessions.responses.output_items import Fields
+
+SHELL_TOOLS = frozenset({"shell", output_items.RUN_FILE})
+
+
+@dataclass(slots=True)
+class _Run:
+    """A call of ours; `index` of its output once that began."""
+
+    call: ToolCall
+    index: int = -1
+    decoders: dict[tuple[str, str], codecs.IncrementalDecoder] = field(default_factory=dict)
+
+
+class Calling:
+    """`functions` are tools that the caller runs, `shell` among them when it runs that;
+    `container_id` is where all others run."""
+
+    def __init__(
+        self,
+        emit: Emitter,
+        response_id: uuid.UUID,
+        functions: frozenset[str],
+        container_id: str | None,
+    ) -> None:
+        self._emit = emit
+        self._response_id = response_id
+        self._functions = functions
+        self._container_id = container_id
+        self._runs: dict[str, _Run] = {}
+        self._call_index: dict[str, tuple[str, int]] = {}
+        """By `call_id`: the tool call it is part of, and which of its commands."""
+        self.has_run = False
+        """Whether a command began."""
+
+    def call(self, call: ToolCall) -> Iterator[Fields]:
+        if call.name in SHELL_TOOLS and self._container_id is not None:
+            self._runs[call.tool_call_id] = _Run(call)
+            yield from self._shell_call(call, self._container_id)
+        elif call.name in self._functions and call.name in SHELL_TOOLS:
+            yield from self._shell_call(call, None)
+        elif call.name in self._functions:
+            yield from self._function_call(call)
+
+    def _shell_call(self, call: ToolCall, container_id: str | None) -> Iterator[Fields]:
+        identifier = output_items.id_of("shell_call", self._response_id, call.tool_call_id)
+        item = output_items.shell_call(identifier, call, container_id=container_id)
+        index = len(self._emit.output)
+        empty: Fields = {"commands": [], "timeout_ms": None, "max_output_length": None}
+        yield self._emit.added(item | {"status": "in_progress", "action": empty})
+        for number, command in enumerate(item["action"]["commands"]):
+            where = {"output_index": index, "command_index": number}
+            yield self._emit.event("response.shell_call_command.added", command="", **where)
+            yield self._emit.event("response.shell_call_command.delta", delta=command, **where)
+            yield self._emit.event("response.shell_call_command.done", command=command, **where)
+        yield self._emit.done(index, item)
+
+    def _function_call(self, call: ToolCall) -> Iterator[Fields]:
+        identifier = output_items.id_of("function_call", self._response_id, call.tool_call_id)
+        item = output_items.function_call(identifier, call, status="completed")
+        index = len(self._emit.output)
+        yield self._emit.added(item | {"status": "in_progress", "arguments": ""})
+        where = {"item_id": identifier, "output_index": index}
+        arguments = item["arguments"]
+        if arguments:
+            yield self._emit.event(
+                "response.function_call_arguments.delta", delta=arguments, **where
+            )
+        yield self._emit.event(
+            "response.function_call_arguments.done",
+            arguments=arguments,
+            name=call.name,
+            **where,
+        )
+        yield self._emit.done(index, item)
+
+    def _output_id(self, run: _Run) -> str:
+        return output_items.id_of("shell_call_output", self._response_id, run.call.tool_call_id)
+
+    def _begin_output(self, run: _Run) -> Iterator[Fields]:
+        if run.index >= 0:
+            return
+        run.index = len(self._emit.output)
+        yield self._emit.added(
+            {
+                "id": self._output_id(run),
+                "type": "shell_call_output",
+                "status": "in_progress",
+                "call_id": run.call.tool_call_id,
+                "max_output_length": run.call.arguments.get("max_output_length"),
+                "output": [],
+            }
+        )
+
+    def started(self, body: CallStarted) -> Iterator[Fields]:
+        run = self._runs.get(body.tool_call_id)
+        if run is not None:
+            self.has_run = True
+            self._call_index[body.call_id] = (body.tool_call_id, body.index)
+            yield from self._begin_output(run)
+
+    def _decoder(self, run: _Run, call_id: str, stream: str) -> codecs.IncrementalDecoder:
+        """Of a stream of one command: a piece may end within a character."""
+        key = (call_id, stream)
+        if key not in run.decoders:
+            run.decoders[key] = codecs.getincrementaldecoder("utf-8")("replace")
+        return run.decoders[key]
+
+    def _run_of(self, call_id: str) -> _Run | None:
+        """None for a person's shell."""
+        return self._runs.get(self._call_index.get(call_id, ("", 0))[0])
+
+    def skipped(self, call_id: str, stream: str) -> None:
+        """Some of its output was not stored."""
+        run = self._run_of(call_id)
+        if run is not None:
+            self._decoder(run, call_id, stream).reset()
+
+    def printed(
+        self, call_id: str, stream: str, content: bytes, *, is_last: bool = False
+    ) -> Iterator[Fields]:
+        run = self._run_of(call_id)
+        if run is None:
+            return
+        text = self._decoder(run, call_id, stream).decode(content, final=is_last)
+        if text:
+            yield self._emit.event(
+                "response.shell_call_output_content.delta",
+                item_id=self._output_id(run),
+                output_index=run.index,
+                command_index=self._call_index[call_id][1],
+                delta={stream: text},
+            )
+
+    def result(self, tool_call_id: str, item: Fields) -> Iterator[Fields]:
+        run = self._runs.pop(tool_call_id, None)
+        result = item_from_json(item)
+        if run is None or not isinstance(result, ToolResultItem):
+            return
+        yield from self._begin_output(run)
+        made = output_items.shell_call_output(self._output_id(run), result, run.call)
+        for number, output in enumerate(made["output"]):
+            yield self._emit.event(
+                "response.shell_call_output_content.done",
+                item_id=made["id"],
+                output_index=run.index,
+                command_index=number,
+                output=[output],
+            )
+        yield self._emit.done(run.index, made)
+
+    def leave_open(self) -> None:
+        """Nothing more comes of those that have not ended."""
+        for run in self._runs.values():
+            if run.index >= 0:
+                self._emit.output[run.index]["status"] = "incomplete"

@@ -1,0 +1,99 @@
+"""Items as programs send and get them, as items that a model is given."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sessions.providers.base import (
+    AssistantMessage,
+    CommandResult,
+    Item,
+    Reasoning,
+    ToolCall,
+    ToolResultItem,
+    UserMessage,
+)
+from sessions.providers.tool_arguments import parse_arguments
+
+ApiItem = Mapping[str, Any]
+SHELL = "shell"
+NOT_ENDED = "Stopped before it ended."
+UNDERSTOOD = frozenset(
+    {
+        "message",
+        "reasoning",
+        "function_call",
+        "function_call_output",
+        "shell_call",
+        "shell_call_output",
+    }
+)
+"""Kinds of items that a model can be given here."""
+CALLS = {"function_call": "function_call_output", "shell_call": "shell_call_output"}
+"""Kinds of calls, and the kind that answers each."""
+
+
+def model_items(items: Iterable[ApiItem], *, has_container: bool) -> list[Item]:
+    """Files of messages are in the container where there is one.
+
+    Every call with a result: those that were cut off get one that says so, for what is not
+    answered would be run. Items of a kind that is not in `UNDERSTOOD` are left out."""
+    made: list[Item] = []
+    for item in items:
+        made.extend(_model_item(item, has_container=has_container))
+    return made + _results_missing(made)
+
+
+def _results_missing(items: list[Item]) -> list[Item]:
+    done = {item.tool_call_id for item in items if isinstance(item, ToolResultItem)}
+    return [
+        ToolResultItem(item.tool_call_id, item.name, text=NOT_ENDED)
+        for item in items
+        if isinstance(item, ToolCall) and item.tool_call_id not in done
+    ]
+
+
+def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
+    match item:
+        case {"type": "message", "role": "assistant"}:
+            yield AssistantMessage(text_of(item["content"]), raw=dict(item))
+        case {"type": "message", "role": role, "content": content}:
+            content = [_part(part, has_container=has_container) for part in content]
+            has_more = any(part["type"] != "input_text" for part in content)
+            yield UserMessage(text_of(content), role, list(content) if has_more else None)
+        case {"type": "reasoning"}:
+            parts = [*item["summary"], *(item.get("content") or ())]
+            yield Reasoning("\n\n".join(str(part.get("text", "")) for part in parts), dict(item))
+        case {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}:
+            yield ToolCall(call_id, name, parse_arguments(name, arguments), raw=dict(item))
+        case {"type": "function_call_output", "call_id": call_id, "output": output}:
+            yield ToolResultItem(call_id, "", text=text_of(output))
+        case {"type": "shell_call", "call_id": call_id, "action": action}:
+            wanted = {key: value for key, value in action.items() if value is not None}
+            yield ToolCall(call_id, SHELL, wanted)
+        case {"type": "shell_call_output", "call_id": call_id, "output": outputs}:
+            commands = [_command(output) for output in outputs]
+            yield ToolResultItem(
+                call_id, SHELL, commands, max_output_length=item.get("max_output_length")
+            )
+
+
+def _part(part: Mapping[str, Any], *, has_container: bool) -> dict[str, Any]:
+    if part["type"] != "input_file" or not has_container:
+        return dict(part)
+    name = part.get("filename") or "file"
+    return {"type": "input_text", "text": f"[The file /workspace/{name}]"}
+
+
+def _command(output: Mapping[str, Any]) -> CommandResult:
+    outcome = output["outcome"]
+    ending = {"kind": outcome["type"]}
+    if outcome["type"] == "exit":
+        ending["exit_code"] = outcome["exit_code"]
+    return CommandResult("", output["stdout"], output["stderr"], ending)
+
+
+def text_of(content: str | Iterable[Mapping[str, Any]]) -> str:
+    """What of the parts is text."""
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text") or part.get("refusal") or "") for part in content)

@@ -1,0 +1,88 @@
+"""A response as it is given back."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+
+from sessions.models import ApiResponse
+from sessions.responses.ids import CONTAINER, CONVERSATION, RESPONSE, format_id
+from sessions.responses.translate import About, Outcome, response_of
+
+SHELL = "shell"
+_INNER = frozenset({"include", "given"})
+"""What of a request is not given back: what to include, and which fields were sent at all."""
+
+
+def about(response: ApiResponse, turn: int) -> About:
+    """`turn` is the number of its turn; 0 when that is gone."""
+    tools = response.request["tools"]
+    functions = {tool["name"] for tool in tools if tool["type"] == "function"}
+    container_id = None
+    for tool in tools:
+        if tool["type"] == SHELL:
+            container_id = tool["environment"].get("container_id")
+            if container_id is None:
+                functions.add(SHELL)
+    return About(
+        id=response.id,
+        turn=turn,
+        skeleton=skeleton(response),
+        functions=frozenset(functions),
+        container_id=container_id,
+        is_background=response.is_background,
+    )
+
+
+def container_of(session_id: uuid.UUID) -> str:
+    """How the API names the container of a session."""
+    return format_id(CONTAINER, session_id)
+
+
+def skeleton(response: ApiResponse) -> dict[str, Any]:
+    """All but what comes of it, which is as of its beginning."""
+    asked = {key: value for key, value in response.request.items() if key not in _INNER}
+    session_id = response.session_id
+    return {
+        "id": format_id(RESPONSE, response.id),
+        "object": "response",
+        "created_at": int(response.created_at.timestamp()),
+        "status": "in_progress",
+        "background": response.is_background,
+        "completed_at": None,
+        "error": None,
+        "incomplete_details": None,
+        "model": response.model,
+        "output": [],
+        "previous_response_id": (
+            format_id(RESPONSE, response.previous_id) if response.previous_id else None
+        ),
+        "conversation": (
+            {"id": format_id(CONVERSATION, response.conversation_id)}
+            if response.conversation_id
+            else None
+        ),
+        "store": response.is_stored,
+        **asked,
+        "live_url": f"{settings.BERTH_URL}/sessions/{session_id}/" if session_id else None,
+    }
+
+
+def resource(response: ApiResponse) -> dict[str, Any]:
+    """As it stands."""
+    if not response.has_ended:
+        return {**skeleton(response), "status": response.status}
+    return response_of(skeleton(response), outcome_of(response))
+
+
+def outcome_of(response: ApiResponse) -> Outcome:
+    """Of one that has ended."""
+    return Outcome(
+        status=response.status,  # type: ignore[arg-type]  # one of the four
+        output=response.output or [],
+        input_tokens=response.input_tokens,
+        output_tokens=response.output_tokens,
+        error=response.error,
+        incomplete_reason=response.incomplete_reason,
+        completed_at=int(response.completed_at.timestamp()) if response.completed_at else 0,
+    )

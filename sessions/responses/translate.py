@@ -1,0 +1,216 @@
+"""From a session's log to the events of a response.
+
+The same log makes the same events with the same numbers, whoever asks and however often: a program
+that lost its stream gets the rest of it, and what a response came to is what its last event says.
+
+The log has what a model said piece by piece, but its calls only once they are whole: a command
+comes as one delta, its output as it is printed.
+"""
+
+import dataclasses
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sessions.events.types import (
+    CallEnded,
+    CallStarted,
+    EventBody,
+    MessageDelta,
+    Notice,
+    Output,
+    OutputDropped,
+    StepEnded,
+    StepStarted,
+    StoredEvent,
+    ToolResult,
+    TurnEnded,
+    TurnRemoved,
+    TurnStarted,
+)
+from sessions.providers.base import AssistantMessage, Reasoning, ToolCall, item_from_json
+from sessions.responses.calling import Calling
+from sessions.responses.emitter import Emitter
+from sessions.responses.output_items import Fields
+from sessions.responses.saying import Saying
+
+_INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What has to be known of a response to tell its events."""
+
+    id: uuid.UUID
+    turn: int
+    skeleton: Mapping[str, Any]
+    """The response as it is given back, but for what comes of it."""
+    functions: frozenset[str]
+    """Names of the tools that the caller runs; `shell` among them when it runs that."""
+    container_id: str | None
+    """Where commands run, as the API names it."""
+    is_background: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a response came to."""
+
+    status: Literal["completed", "incomplete", "failed", "cancelled"]
+    output: list[Fields]
+    input_tokens: int = 0
+    output_tokens: int = 0
+    error: Fields | None = None
+    incomplete_reason: str = ""
+    completed_at: int = 0
+    """Seconds since 1970."""
+
+
+class Translation:
+    """Feed it the events behind the response's `first_seq`, in their order."""
+
+    def __init__(self, about: About) -> None:
+        self._about = about
+        self._emit = Emitter()
+        self._saying = Saying(self._emit, about.id)
+        self._calling = Calling(self._emit, about.id, about.functions, about.container_id)
+        self._has_begun = False
+        self._cut = ""
+        self.outcome: Outcome | None = None
+        """Set with the last event."""
+
+    @property
+    def has_run(self) -> bool:
+        """Whether a command began."""
+        return self._calling.has_run
+
+    def opening(self) -> Iterator[Fields]:
+        first = "queued" if self._about.is_background else "in_progress"
+        yield self._emit.event("response.created", response=self._response(first))
+        if self._about.is_background:
+            yield self._emit.event("response.queued", response=self._response(first))
+        yield self._emit.event("response.in_progress", response=self._response("in_progress"))
+
+    def feed(self, event: StoredEvent) -> Iterator[Fields]:
+        """Nothing more comes once `outcome` is set."""
+        body, seconds = event.body, event.created_at_ms // 1000
+        if self.outcome is not None:
+            return
+        if isinstance(body, TurnRemoved) and body.turn == self._about.turn:
+            yield from self._end(Outcome("cancelled", [], completed_at=seconds))
+        elif isinstance(body, TurnStarted):
+            self._has_begun = body.turn == self._about.turn
+        elif isinstance(body, TurnEnded) and body.turn == self._about.turn:
+            yield from self._leave_open()
+            yield from self._end(self._outcome_of(body, seconds))
+        elif self._has_begun:
+            yield from self._of_model(body)
+            yield from self._of_call(body)
+
+    def gone(self, completed_at: int) -> Iterator[Fields]:
+        """The session was deleted before the turn had ended."""
+        if self.outcome is None:
+            yield from self._leave_open()
+            output = self._emit.output
+            yield from self._end(Outcome("cancelled", output, completed_at=completed_at))
+
+    def told(self, outcome: Outcome) -> Iterator[Fields]:
+        """In place of what was fed: its items as they were when it ended."""
+        for item in outcome.output:
+            yield self._emit.added(item)
+            yield self._emit.done(len(self._emit.output) - 1, item)
+        yield from self._end(outcome)
+
+    def _of_model(self, body: EventBody) -> Iterator[Fields]:
+        match body:
+            case StepStarted():
+                yield from self._saying.leave_open()
+            case MessageDelta(_, kind, text):
+                yield from self._saying.delta("message" if kind == "text" else kind, text)
+            case StepEnded(items=items):
+                for item in map(item_from_json, items):
+                    if isinstance(item, AssistantMessage | Reasoning):
+                        yield from self._saying.item(item)
+                    elif isinstance(item, ToolCall):
+                        yield from self._saying.leave_open()
+                        yield from self._calling.call(item)
+                yield from self._saying.leave_open()
+            case Notice(code=code) if code in _INCOMPLETE:
+                self._cut = _INCOMPLETE[code]
+
+    def _of_call(self, body: EventBody) -> Iterator[Fields]:
+        match body:
+            case CallStarted():
+                yield from self._calling.started(body)
+            case Output(call_id, stream, _, content):
+                yield from self._calling.printed(call_id, stream, content)
+            case OutputDropped(call_id, stream):
+                self._calling.skipped(call_id, stream)
+            case CallEnded(call_id):
+                for name in ("stdout", "stderr"):
+                    yield from self._calling.printed(call_id, name, b"", is_last=True)
+            case ToolResult(tool_call_id, item):
+                yield from self._calling.result(tool_call_id, item)
+
+    def _leave_open(self) -> Iterator[Fields]:
+        yield from self._saying.leave_open()
+        self._calling.leave_open()
+
+    def _outcome_of(self, end: TurnEnded, completed_at: int) -> Outcome:
+        outcome = Outcome(
+            "completed",
+            self._emit.output,
+            input_tokens=end.input_tokens,
+            output_tokens=end.output_tokens,
+            completed_at=completed_at,
+        )
+        match end.reason:
+            case "completed" if not self._cut:
+                return outcome
+            case "completed":
+                return dataclasses.replace(
+                    outcome, status="incomplete", incomplete_reason=self._cut
+                )
+            case "token_limit":
+                return dataclasses.replace(
+                    outcome, status="incomplete", incomplete_reason="max_output_tokens"
+                )
+            case "stopped":
+                return dataclasses.replace(outcome, status="cancelled")
+            case _:
+                message = " ".join(filter(None, (end.message, end.hint))) or "The turn failed."
+                error = {"code": "server_error", "message": message}
+                return dataclasses.replace(outcome, status="failed", error=error)
+
+    def _end(self, outcome: Outcome) -> Iterator[Fields]:
+        self.outcome = outcome
+        # There is no event of its own for a response that was cancelled.
+        kind = "incomplete" if outcome.status == "cancelled" else outcome.status
+        yield self._emit.event(
+            f"response.{kind}", response=response_of(self._about.skeleton, outcome)
+        )
+
+    def _response(self, status: str) -> Fields:
+        return {**self._about.skeleton, "status": status, "output": []}
+
+
+def response_of(skeleton: Mapping[str, Any], outcome: Outcome) -> Fields:
+    """A response that has ended, as it is given back."""
+    reason = outcome.incomplete_reason
+    total = outcome.input_tokens + outcome.output_tokens
+    return {
+        **skeleton,
+        "status": outcome.status,
+        "completed_at": outcome.completed_at if outcome.status == "completed" else None,
+        "error": outcome.error,
+        "incomplete_details": {"reason": reason} if reason else None,
+        "output": outcome.output,
+        "usage": {
+            "input_tokens": outcome.input_tokens,
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": outcome.output_tokens,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": total,
+        },
+    }

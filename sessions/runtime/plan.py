@@ -1,0 +1,137 @@
+"""What a turn is worked on with: for a person's message, and for a response of a program."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sessions.agent.limits import TurnLimits
+from sessions.agent.loop import TurnState
+from sessions.agent.prompts import instructions, place
+from sessions.agent.tools.base import Tool
+from sessions.agent.tools.run_file import RunFileTool
+from sessions.agent.tools.shell import SPEC as SHELL_SPEC
+from sessions.agent.tools.shell import ShellTool
+from sessions.models import ApiResponse, Session, Turn
+from sessions.providers.base import ModelOptions, Provider, ToolSpec
+from sessions.responses.context import earlier_items
+from sessions.responses.model_items import model_items
+from sessions.responses.resource import about
+from sessions.runtime.conversation import turn_state
+from sessions.sandbox.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPlan:
+    """`tools` run in the container, which is needed only when there are some."""
+
+    instructions: str
+    tools: Sequence[Tool]
+    callers_tools: Sequence[ToolSpec]
+    state: TurnState
+    limits: TurnLimits
+    options: ModelOptions
+
+
+async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
+    """Kind of the provider and name of the model that the turn is for."""
+    response = await ApiResponse.objects.filter(turn=turn).afirst()
+    chosen = response or session
+    return chosen.provider, chosen.model
+
+
+async def plan_turn(session: Session, turn: Turn, provider: Provider) -> TurnPlan:
+    response = await ApiResponse.objects.filter(turn=turn).afirst()
+    limits = Limits.from_json(session.limits)
+    if response is not None:
+        return await _plan_response(response, turn, provider, limits)
+    return TurnPlan(
+        instructions=instructions(limits),
+        tools=_tools(provider),
+        callers_tools=(),
+        state=await turn_state(session.id, turn.number),
+        limits=TurnLimits(limits.max_steps, limits.max_tokens),
+        options=ModelOptions(),
+    )
+
+
+def _tools(provider: Provider) -> list[Tool]:
+    return [ShellTool(), RunFileTool()] if provider.is_tool_markdown else [ShellTool()]
+
+
+async def _plan_response(
+    response: ApiResponse, turn: Turn, provider: Provider, limits: Limits
+) -> TurnPlan:
+    asked = response.request
+    about_it = about(response, turn.number)
+    has_container = about_it.container_id is not None
+    tools = _allowed(asked["tools"], asked["tool_choice"])
+    told = [place(limits)] if has_container else []
+    if asked["instructions"]:
+        told.append(asked["instructions"])
+    items = model_items(
+        [*await earlier_items(response), *response.input], has_container=has_container
+    )
+    return TurnPlan(
+        instructions="\n\n".join(told),
+        tools=_tools(provider) if has_container and _has(tools, "shell") else [],
+        callers_tools=_callers_tools(tools, about_it.functions),
+        state=await turn_state(turn.session_id, turn.number, goes_on_from=items),
+        limits=TurnLimits(
+            limits.max_steps,
+            limits.max_tokens,
+            max_output_tokens=asked["max_output_tokens"],
+            max_calls=asked["max_tool_calls"],
+        ),
+        options=_options(asked),
+    )
+
+
+def _callers_tools(tools: list[dict[str, Any]], functions: frozenset[str]) -> list[ToolSpec]:
+    found = [
+        ToolSpec(
+            name=tool["name"],
+            description=tool.get("description") or "",
+            parameters=tool.get("parameters") or {"type": "object", "properties": {}},
+            is_strict=bool(tool.get("strict")),
+        )
+        for tool in tools
+        if tool["type"] == "function"
+    ]
+    is_theirs = SHELL_SPEC.name in functions and _has(tools, "shell")
+    return [*found, SHELL_SPEC] if is_theirs else found
+
+
+def _has(tools: list[dict[str, Any]], kind: str) -> bool:
+    return any(tool["type"] == kind for tool in tools)
+
+
+def _allowed(tools: list[dict[str, Any]], choice: str | dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of them that the model may use."""
+    if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
+        return tools
+    named = {(one["type"], one.get("name")) for one in choice["tools"]}
+    return [tool for tool in tools if (tool["type"], tool.get("name")) in named]
+
+
+def _options(asked: dict[str, Any]) -> ModelOptions:
+    """What was asked for, not what it is by default: endpoints differ in what they take."""
+    given = set(asked["given"])
+
+    def value(name: str) -> Any:
+        return asked[name] if name in given else None
+
+    return ModelOptions(
+        temperature=value("temperature"),
+        top_p=value("top_p"),
+        parallel_tool_calls=value("parallel_tool_calls"),
+        tool_choice=_choice(value("tool_choice")) if asked["tools"] else None,
+        text=value("text"),
+        reasoning=value("reasoning"),
+        truncation=value("truncation"),
+    )
+
+
+def _choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
+    if isinstance(choice, dict) and choice["type"] == "allowed_tools":
+        return str(choice["mode"])
+    return choice

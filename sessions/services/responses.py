@@ -1,0 +1,219 @@
+"""Responses that programs ask for: each is a turn of a session."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from channels.db import database_sync_to_async
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from sessions.errors import ConflictError
+from sessions.events import bus, log
+from sessions.events.types import SessionCreated, SessionStatus, TurnRemoved, TurnStopping
+from sessions.models import (
+    ApiResponse,
+    Conversation,
+    ConversationItem,
+    Session,
+    Turn,
+    TurnStatus,
+)
+from sessions.models import SessionStatus as Status
+from sessions.sandbox.limits import Limits
+from sessions.services.conversations import conversation_items_add_now
+from sessions.services.uploads import KeptFile, NewUpload, with_files
+from sessions.services.work import (
+    MAX_QUEUED_TURNS,
+    clean_text,
+    title_from,
+    turn_create_now,
+    turn_set_status,
+)
+
+UNSTORED_KEPT = dt.timedelta(minutes=10)
+"""How long a response with `store: false` can be asked for after its end, as at the hosted API."""
+STORED_KEPT = dt.timedelta(days=30)
+UNFINISHED = (ApiResponse.Status.QUEUED, ApiResponse.Status.IN_PROGRESS)
+
+
+class KeyTakenError(ConflictError):
+    """Another response of the same owner has the idempotency key."""
+
+    code = "idempotency_key_in_use"
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """What a session is made with, where a response does not go on in one that is there."""
+
+    id: uuid.UUID
+    image: str
+    limits: Limits
+    expires_after_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewResponse:
+    provider: str
+    model: str
+    request: Mapping[str, Any]
+    input: Sequence[Mapping[str, Any]]
+    text: str
+    """For a person who watches."""
+    previous: ApiResponse | None = None
+    conversation: Conversation | None = None
+    is_background: bool = False
+    is_stored: bool = True
+    idempotency_key: str = ""
+    idempotency_hash: str = ""
+
+
+async def response_create(
+    *,
+    owner: User,
+    session: Session | NewSession,
+    new: NewResponse,
+    files: Sequence[NewUpload] = (),
+) -> ApiResponse:
+    """Queue it as a turn. Raises: ConflictError when too many wait in the session, KeyTakenError,
+    InvalidInputError, DiskFullError."""
+    text = clean_text(new.text)
+
+    def write(kept: list[KeptFile]) -> ApiResponse:
+        with transaction.atomic():
+            row = session if isinstance(session, Session) else _begin(owner, session, new, text)
+            first_seq = _check_room(row)
+            turn = turn_create_now(row, text, kept)
+            try:
+                with transaction.atomic():
+                    return _response(owner, row, turn, new, first_seq)
+            except IntegrityError as error:
+                raise KeyTakenError("The Idempotency-Key is in use.") from error
+
+    response = await with_files(session.id, files, write)
+    await _tell(response)
+    return response
+
+
+def _begin(owner: User, wanted: NewSession, new: NewResponse, text: str) -> Session:
+    title = title_from(text)
+    row = Session.objects.create(
+        id=wanted.id,
+        owner=owner,
+        title=title,
+        provider=new.provider,
+        model=new.model,
+        image=wanted.image,
+        limits=wanted.limits.to_json(),
+        expires_after_s=wanted.expires_after_s,
+    )
+    created = SessionCreated(
+        title=title,
+        provider=new.provider,
+        model=new.model,
+        image=wanted.image,
+        limits=row.limits,
+    )
+    log.append_now(row.id, [created, SessionStatus(status=Status.STARTING)])
+    return row
+
+
+def _check_room(session: Session) -> int:
+    """Number of the session's last event. Raises: ConflictError."""
+    row = Session.objects.select_for_update().get(id=session.id)
+    waiting = Turn.objects.filter(session=row, status=TurnStatus.QUEUED).count()
+    if waiting >= MAX_QUEUED_TURNS:
+        raise ConflictError(f"{waiting} responses wait for this container already.")
+    Session.objects.filter(id=row.id).update(last_active_at=timezone.now())
+    return row.last_seq
+
+
+def _response(
+    owner: User, session: Session, turn: Turn, new: NewResponse, first_seq: int
+) -> ApiResponse:
+    status = ApiResponse.Status.QUEUED if new.is_background else ApiResponse.Status.IN_PROGRESS
+    return ApiResponse.objects.create(
+        owner=owner,
+        session=session,
+        turn=turn,
+        conversation=new.conversation,
+        previous=new.previous,
+        provider=new.provider,
+        model=new.model,
+        request=dict(new.request),
+        input=list(new.input),
+        status=status,
+        is_background=new.is_background,
+        is_stored=new.is_stored,
+        first_seq=first_seq,
+        idempotency_key=new.idempotency_key,
+        idempotency_hash=new.idempotency_hash,
+    )
+
+
+async def _tell(response: ApiResponse) -> None:
+    if response.session_id is not None:
+        await bus.notify(bus.session_topic(response.session_id))
+    for topic in (bus.owner_topic(response.owner_id), bus.STAFF_TOPIC, bus.SUPERVISOR_TOPIC):
+        await bus.notify(topic)
+
+
+async def response_stop(*, response: ApiResponse) -> None:
+    """Take its turn back when that has not begun, else ask for its end."""
+
+    @database_sync_to_async
+    def write() -> None:
+        with transaction.atomic():
+            turn = Turn.objects.filter(api_response=response).first()
+            if turn is None:
+                return
+            now = timezone.now()
+            if turn_set_status(turn.id, TurnStatus.QUEUED, TurnStatus.REMOVED, ended_at=now):
+                log.append_now(turn.session_id, [TurnRemoved(turn=turn.number)])
+            elif Turn.objects.filter(
+                id=turn.id, status=TurnStatus.RUNNING, stop_requested_at=None
+            ).update(stop_requested_at=now):
+                log.append_now(turn.session_id, [TurnStopping(turn=turn.number)])
+
+    await write()
+    await _tell(response)
+
+
+@database_sync_to_async
+def response_end(
+    *, response: ApiResponse, fields: Mapping[str, Any], output: Sequence[Mapping[str, Any]]
+) -> None:
+    """Note what it came to, once; its conversation then goes on with it."""
+    with transaction.atomic():
+        rows = ApiResponse.objects.filter(id=response.id, status__in=UNFINISHED)
+        if not rows.update(output=list(output), **fields) or response.conversation_id is None:
+            return
+        conversation = Conversation.objects.filter(id=response.conversation_id).first()
+        if conversation is None:
+            return
+        items = [*response.input, *output]
+        ids = [item["id"] for item in items]
+        there = ConversationItem.objects.filter(conversation=conversation, item_id__in=ids)
+        taken = set(there.values_list("item_id", flat=True))
+        fresh = {item["id"]: item for item in items if item["id"] not in taken}
+        conversation_items_add_now(conversation, list(fresh.values()))
+
+
+async def response_delete(*, response: ApiResponse) -> None:
+    """It cannot be asked for any more. What it holds goes with the last response that goes on from
+    it."""
+    await ApiResponse.objects.filter(id=response.id).aupdate(deleted_at=timezone.now())
+    await response_stop(response=response)
+
+
+async def responses_expire() -> None:
+    """Remove those that are deleted, or older than they are kept."""
+    now = timezone.now()
+    ended = ApiResponse.objects.exclude(status__in=UNFINISHED).filter(next=None)
+    await ended.filter(deleted_at__isnull=False).adelete()
+    await ended.filter(is_stored=False, completed_at__lt=now - UNSTORED_KEPT).adelete()
+    await ended.filter(conversation=None, completed_at__lt=now - STORED_KEPT).adelete()
