@@ -15,6 +15,11 @@ REMOVAL_TIMEOUT_S = 30.0
 
 @pytest.fixture
 def client(docker_server: ServerProcess) -> openai.OpenAI:
+    return client_of(docker_server)
+
+
+def client_of(docker_server: ServerProcess) -> openai.OpenAI:
+    """The administrator's."""
     made = manage(docker_server.environment, "create_api_key", "admin", "tests")
     secret = made.stdout.strip().splitlines()[-1].split()[-1]
     return openai.OpenAI(

@@ -9,6 +9,7 @@ from sessions.providers.base import (
     Finished,
     Item,
     ItemDone,
+    ModelOptions,
     ModelRequest,
     Provider,
     ReasoningDelta,
@@ -34,9 +35,13 @@ def endpoint(base_url: str, **options: Any) -> Endpoint:
 
 
 def request(
-    *items: Item, tools: Sequence[ToolSpec] = (SHELL,), instructions: str = "Be brief."
+    *items: Item,
+    tools: Sequence[ToolSpec] = (SHELL,),
+    instructions: str = "Be brief.",
+    options: ModelOptions | None = None,
 ) -> ModelRequest:
-    return ModelRequest(instructions, items or (UserMessage("List my files."),), tools)
+    asked = items or (UserMessage("List my files."),)
+    return ModelRequest(instructions, asked, tools, options or ModelOptions())
 
 
 async def ask(provider: Provider, asked: ModelRequest | None = None) -> list[Delta]:

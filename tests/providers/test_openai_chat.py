@@ -1,5 +1,7 @@
 """The Chat Completions provider, through the official client."""
 
+import dataclasses
+
 import pytest
 
 from sessions.errors import ModelRefusedError
@@ -7,6 +9,7 @@ from sessions.providers.base import (
     AssistantMessage,
     CommandResult,
     Item,
+    ModelOptions,
     Reasoning,
     ToolCall,
     ToolResultItem,
@@ -15,6 +18,7 @@ from sessions.providers.base import (
 from sessions.providers.openai_chat import AUTO_MODEL, OpenAIChat
 from tests.providers.asking import (
     KEY,
+    LOOK,
     QUICK,
     ask,
     endpoint,
@@ -94,6 +98,46 @@ async def test_thoughts_go_back_within_the_turn_only() -> None:
         await ask(asked, request(UserMessage("go"), thought, call, result, UserMessage("on")))
     assert wire.requests[0].body["messages"][2]["reasoning_content"] == "hm"
     assert "reasoning_content" not in wire.requests[1].body["messages"][2]
+
+
+SCHEMA = {"type": "json_schema", "name": "ship", "schema": {"type": "object"}, "strict": True}
+
+
+async def test_what_a_program_asks_for_is_said_in_the_words_of_chat_completions() -> None:
+    options = ModelOptions(
+        temperature=0.5,
+        top_p=0.9,
+        max_output_tokens=50,
+        parallel_tool_calls=False,
+        tool_choice={"type": "function", "name": "look"},
+        text={"format": SCHEMA, "verbosity": "low"},
+        reasoning={"effort": "low", "summary": None},
+    )
+    strict = dataclasses.replace(LOOK, is_strict=True)
+    async with wire_server(stream(TEXT)) as wire:
+        await ask(provider(wire), request(tools=[strict], options=options))
+    sent = wire.requests[0].body
+    assert (sent["temperature"], sent["top_p"], sent["max_completion_tokens"]) == (0.5, 0.9, 50)
+    assert sent["parallel_tool_calls"] is False
+    assert sent["tool_choice"] == {"type": "function", "function": {"name": "look"}}
+    assert sent["response_format"]["json_schema"]["name"] == "ship"
+    assert (sent["verbosity"], sent["reasoning_effort"]) == ("low", "low")
+    assert sent["tools"][0]["function"]["strict"] is True
+
+
+async def test_images_and_roles_are_said_in_the_words_of_chat_completions() -> None:
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "low"}
+    parts = [{"type": "input_text", "text": "What is it?"}, image]
+    asked = request(UserMessage("Be kind.", "developer"), UserMessage("What is it?", parts=parts))
+    async with wire_server(stream(TEXT)) as wire:
+        await ask(provider(wire), asked)
+    _, told, message = wire.requests[0].body["messages"]
+    assert told == {"role": "system", "content": "Be kind."}
+    shown = {"url": "data:image/png;base64,AA", "detail": "low"}
+    assert message["content"] == [
+        {"type": "text", "text": "What is it?"},
+        {"type": "image_url", "image_url": shown},
+    ]
 
 
 async def test_a_server_that_refuses_stream_options_is_asked_without() -> None:

@@ -14,6 +14,7 @@ from sessions.errors import (
 from sessions.providers.base import (
     AssistantMessage,
     CommandResult,
+    ModelOptions,
     Reasoning,
     ToolCall,
     ToolResultItem,
@@ -291,3 +292,33 @@ async def test_an_unknown_model_is_named() -> None:
     async with wire_server(refused) as wire:
         with pytest.raises(ModelRefusedError, match=r"gpt-5\.1"):
             await ask(provider(wire))
+
+
+async def test_what_a_program_asks_for_is_sent_as_it_is() -> None:
+    options = ModelOptions(
+        temperature=0.5,
+        top_p=0.9,
+        max_output_tokens=50,
+        parallel_tool_calls=False,
+        tool_choice="required",
+        text={"format": {"type": "json_object"}},
+        reasoning={"effort": "low"},
+        truncation="auto",
+    )
+    parts = [{"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "low"}]
+    asked = request(UserMessage("", "developer", parts), tools=[LOOK], options=options)
+    async with wire_server(stream(SHELL_ANSWER)) as wire:
+        await ask(provider(wire), asked)
+    sent = wire.requests[0].body
+    expected = {
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "max_output_tokens": 50,
+        "parallel_tool_calls": False,
+        "tool_choice": "required",
+        "text": {"format": {"type": "json_object"}},
+        "reasoning": {"summary": "auto", "effort": "low"},
+        "truncation": "auto",
+    }
+    assert {key: sent[key] for key in expected} == expected
+    assert sent["input"] == [{"role": "developer", "content": parts}]

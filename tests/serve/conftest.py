@@ -52,6 +52,12 @@ def probe(tmp_path: Path) -> Iterator[Probe]:
 @pytest.fixture
 def docker_server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A real server with a real engine behind it, of an installation of its own."""
+    with running_docker_server(tmp_path) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_docker_server(tmp_path: Path) -> Iterator[ServerProcess]:
     installation = f"test-{uuid.uuid4().hex[:8]}"
     environment = berth_environment(tmp_path / "var", installation, BERTH_SCRIPTED_DELAY_S="0")
     assert manage(environment, "migrate", "--verbosity", "0").returncode == 0

@@ -1,0 +1,108 @@
+"""Responses over the network, from a real server with real containers."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from tests.api.test_containers_in_docker import client_of
+from tests.e2e.conftest import docker
+from tests.serve.conftest import running_docker_server
+from tests.serve.server_process import ServerProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.docker]
+
+SHELL: Any = {"type": "shell"}
+WAIT_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def docker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    with running_docker_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def client(docker_server: ServerProcess) -> openai.OpenAI:
+    return client_of(docker_server)
+
+
+def until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not look():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.1)
+
+
+def processes(server: ServerProcess) -> str:
+    """Of all containers of the installation."""
+    installation = server.environment["BERTH_INSTALLATION_ID"]
+    wanted = f"label=berth.installation={installation}"
+    names = docker("ps", "--filter", wanted, "--format", "{{.Names}}").split()
+    return "".join(docker("top", name, "-eo", "pid,args") for name in names)
+
+
+def test_output_is_streamed_while_the_command_runs(client: openai.OpenAI) -> None:
+    script = "```bash\necho one; sleep 2; echo two\n```"
+    came: dict[str, float] = {}
+    stream = client.responses.create(model="m", input=script, tools=[SHELL], stream=True)
+    for event in stream:
+        if event.type == "response.shell_call_output_content.delta":
+            came[str(event.delta.stdout)] = time.monotonic()
+    assert list(came) == ["one\n", "two\n"]
+    assert came["two\n"] - came["one\n"] > 1, "not held back until the end"
+
+
+def test_a_program_that_leaves_its_stream_stops_what_it_asked_for(
+    client: openai.OpenAI, docker_server: ServerProcess
+) -> None:
+    script = "```bash\necho begun; sleep 4321\n```"
+    with client.responses.create(model="m", input=script, tools=[SHELL], stream=True) as stream:
+        for event in stream:
+            if event.type == "response.shell_call_output_content.delta":
+                break
+        assert "sleep 4321" in processes(docker_server)
+    until(lambda: "sleep 4321" not in processes(docker_server))
+
+
+def test_a_program_that_does_not_wait_for_its_answer_stops_what_it_asked_for(
+    client: openai.OpenAI, docker_server: ServerProcess
+) -> None:
+    with pytest.raises(openai.APITimeoutError):
+        client.with_options(timeout=6).responses.create(
+            model="m", input="```bash\nsleep 4322\n```", tools=[SHELL]
+        )
+    until(lambda: "sleep 4322" not in processes(docker_server))
+
+
+def test_one_in_the_background_outlives_a_killed_server_and_its_stream_goes_on(
+    client: openai.OpenAI, docker_server: ServerProcess
+) -> None:
+    script = "```bash\nfor i in 1 2 3 4 5 6; do echo line $i; sleep 1; done\n```"
+    seen: list[Any] = []
+    stream = client.responses.create(
+        model="m", input=script, tools=[SHELL], stream=True, background=True
+    )
+    try:
+        for event in stream:
+            seen.append(event)
+            if event.type == "response.shell_call_output_content.delta":
+                docker_server.process.kill()
+    except (httpx2.HTTPError, openai.APIError):
+        pass  # or it just ends: clients differ
+    docker_server.kill()
+    docker_server.start()
+    client.base_url = f"{docker_server.url}/v1"
+    response_id = seen[0].response.id
+    rest = client.responses.retrieve(
+        response_id, stream=True, starting_after=seen[-1].sequence_number
+    )
+    seen += list(rest)
+    assert [event.sequence_number for event in seen] == list(range(len(seen)))
+    deltas = [e for e in seen if e.type == "response.shell_call_output_content.delta"]
+    printed = "".join(event.delta.stdout for event in deltas)
+    assert printed == "".join(f"line {number}\n" for number in range(1, 7))
+    assert seen[-1].type == "response.completed"
