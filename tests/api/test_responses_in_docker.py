@@ -25,7 +25,7 @@ def docker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerPr
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(docker_server: ServerProcess) -> openai.OpenAI:
     return client_of(docker_server)
 
