@@ -50,7 +50,7 @@ async def prepare(call: CreateCall) -> Prepared:
     conversation = await _conversation(call)
     before = await _before(previous, conversation)
     items = _input(body, before)
-    session, container_id = await _session(call, previous)
+    session, container_id = await _session(call, previous, items)
     files = await files_of(call, items, has_container=container_id is not None)
     new = NewResponse(
         provider=choice.provider,
@@ -218,7 +218,7 @@ def _shown(items: list[Fields]) -> str:
 
 
 async def _session(
-    call: CreateCall, previous: ApiResponse | None
+    call: CreateCall, previous: ApiResponse | None, items: list[Fields]
 ) -> tuple[Session | NewSession, str | None]:
     """With the name of the container, where commands run in one."""
     shells = [
@@ -243,7 +243,8 @@ async def _session(
         return session, where.container_id
     if where is None or isinstance(where, AutoContainer):
         param = f"tools[{index}].environment"
-        found = await _own_container(call, where, previous, param)
+        there = await _of(previous) or await _named_in(call, items)
+        found = there or await _new_container(call, where, param)
         return found, container_of(found.id)
     return await _without_container(call, previous), None
 
@@ -266,12 +267,22 @@ def _new_session(image: str, limits: Any) -> NewSession:
     return NewSession(uuid.uuid4(), image, limits, runtime().config.expires_after_s)
 
 
-async def _own_container(
-    call: CreateCall, options: AutoContainer | None, previous: ApiResponse | None, param: str
+async def _named_in(call: CreateCall, items: list[Fields]) -> Session | None:
+    """Of the last command that was sent along: a program that keeps the conversation itself goes on
+    where that ran, as long as it is there."""
+    for item in reversed(items):
+        where = item.get("environment") or {}
+        if item["type"] == "shell_call" and "container_id" in where:
+            try:
+                return await find_container(call, str(where["container_id"]))
+            except ApiError:
+                return None
+    return None
+
+
+async def _new_container(
+    call: CreateCall, options: AutoContainer | None, param: str
 ) -> Session | NewSession:
-    session = await _of(previous)
-    if session is not None:
-        return session
     if options is None:
         return await _without_container(call, None)
     try:

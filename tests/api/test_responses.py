@@ -159,6 +159,19 @@ async def test_the_next_one_goes_on_in_the_same_container(client: Client) -> Non
     assert await Session.objects.acount() == 1
 
 
+async def test_a_program_that_keeps_the_conversation_itself_goes_on_in_its_container(
+    client: Client, bobs_client: Client
+) -> None:
+    items: list[Any] = [{"role": "user", "content": "```bash\necho kept > file\n```"}]
+    made = await client.responses.create(model="m", input=items, tools=[SHELL], store=False)
+    items += [item.to_dict() for item in made.output]
+    items.append({"role": "user", "content": "```bash\ncat file\n```"})
+    for who, expected in ((client, "kept\n"), (bobs_client, "")):
+        made = await who.responses.create(model="m", input=items, tools=[SHELL], store=False)
+        (output,) = [item for item in made.output if item.type == "shell_call_output"]
+        assert output.output[0].stdout == expected
+
+
 async def test_a_container_that_was_made_before_is_used(client: Client) -> None:
     container = await client.containers.create(name="Harbour")
     await client.containers.files.create(container.id, file=("ships.csv", b"Elbe\n"))
