@@ -170,6 +170,24 @@ class CustomToolCallOutput(ItemPart):
     id: str | None = None
 
 
+class ToolSearchCall(ItemPart):
+    type: Literal["tool_search_call"]
+    call_id: str | None = None
+    execution: Literal["server", "client"] = "client"
+    arguments: Any = None
+    id: str | None = None
+    status: Status | None = None
+
+
+class ToolSearchOutput(ItemPart):
+    type: Literal["tool_search_output"]
+    call_id: str | None = None
+    execution: Literal["server", "client"] = "client"
+    tools: list[dict[str, Any]]
+    id: str | None = None
+    status: Status | None = None
+
+
 class FileSearchCall(ItemPart):
     type: Literal["file_search_call"]
     id: str
@@ -218,6 +236,8 @@ Item = Annotated[
     | Annotated[ApplyPatchCallOutput, Tag("apply_patch_call_output")]
     | Annotated[CustomToolCall, Tag("custom_tool_call")]
     | Annotated[CustomToolCallOutput, Tag("custom_tool_call_output")]
+    | Annotated[ToolSearchCall, Tag("tool_search_call")]
+    | Annotated[ToolSearchOutput, Tag("tool_search_output")]
     | Annotated[FileSearchCall, Tag("file_search_call")]
     | Annotated[Reasoning, Tag("reasoning")]
     | Annotated[Compaction, Tag("compaction")]
@@ -226,7 +246,15 @@ Item = Annotated[
 ]
 
 _HAVE_STATUS = frozenset(
-    {"message", "function_call", "function_call_output", "shell_call", "shell_call_output"}
+    {
+        "message",
+        "function_call",
+        "function_call_output",
+        "shell_call",
+        "shell_call_output",
+        "tool_search_call",
+        "tool_search_output",
+    }
 )
 
 

@@ -15,15 +15,17 @@ from sessions.api.responses import (
     AutoContainer,
     ContainerReference,
     CreateResponse,
+    CustomTool,
     FunctionTool,
     ShellTool,
+    Tool,
     echo_of,
 )
 from sessions.models import ApiResponse, Conversation, ConversationItem, Session
 from sessions.providers.base import Ability
 from sessions.providers.registry import LOCAL, SCRIPTED, ModelChoice
 from sessions.responses.context import items_up_to
-from sessions.responses.model_items import CALLS, UNDERSTOOD, text_of
+from sessions.responses.model_items import CALLS, UNDERSTOOD, functions_found, text_of
 from sessions.responses.output_items import environment
 from sessions.responses.resource import container_of
 from sessions.runtime.wiring import runtime
@@ -32,6 +34,8 @@ from sessions.services import NewResponse, NewSession, NewUpload
 Fields = dict[str, Any]
 RESERVED_NAMES = frozenset({"shell", "run_file"})
 MAX_KEY_LENGTH = 255
+_ANSWERED = frozenset({"function_call", "custom_tool_call"})
+"""Calls that only the caller can have made."""
 
 
 @dataclass(slots=True)
@@ -55,7 +59,11 @@ async def prepare(call: CreateCall) -> Prepared:
     new = NewResponse(
         provider=choice.provider,
         model=choice.model,
-        request=echo_of(body, [_echo(tool, container_id) for tool in body.tools or ()]),
+        request=echo_of(
+            body,
+            [_echo(tool, container_id) for tool in body.tools or ()],
+            functions_found([*before, *items]),
+        ),
         input=items,
         text=_shown(items),
         previous=previous,
@@ -111,8 +119,8 @@ def _wants_effort(body: CreateResponse) -> bool:
     return bool(body.reasoning and body.reasoning.effort not in (None, "none"))
 
 
-def _is_callers(tool: ShellTool | FunctionTool) -> bool:
-    if isinstance(tool, FunctionTool):
+def _is_callers(tool: Tool) -> bool:
+    if not isinstance(tool, ShellTool):
         return True
     return tool.environment is not None and tool.environment.type == "local"
 
@@ -191,16 +199,17 @@ def _item(item: Any, index: int, before: list[Fields]) -> Fields:
 def _check_pairs(before: list[Fields], items: list[Fields]) -> None:
     """No answer without its call, no function call without its answer. Raises: ApiError."""
     every = [*before, *items]
-    calls = {one["call_id"] for one in every if one["type"] in CALLS}
-    answers = {one["call_id"] for one in every if one["type"] in CALLS.values()}
+    calls = {one.get("call_id") for one in every if one["type"] in CALLS}
+    answers = {one.get("call_id") for one in every if one["type"] in CALLS.values()}
     for one in items:
-        if one["type"] in CALLS.values() and one["call_id"] not in calls:
+        if one["type"] in CALLS.values() and one.get("call_id") not in calls:
             what = one["type"].removesuffix("_output").replace("_", " ")
-            message = f"No tool call found for {what} output with call_id {one['call_id']}."
+            message = f"No tool call found for {what} output with call_id {one.get('call_id')}."
             raise ApiError(400, message, param="input")
     for one in every:
-        if one["type"] == "function_call" and one["call_id"] not in answers:
-            message = f"No tool output found for function call {one['call_id']}."
+        if one["type"] in _ANSWERED and one["call_id"] not in answers:
+            what = one["type"].removesuffix("_call").replace("_", " ")
+            message = f"No tool output found for {what} call {one['call_id']}."
             raise ApiError(400, message, param="input")
 
 
@@ -231,7 +240,7 @@ async def _session(
         message = "Only one shell tool can be given."
         raise ApiError(400, message, param=f"tools[{index}]", code="invalid_value")
     for index, tool in enumerate(call.body.tools or ()):
-        if isinstance(tool, FunctionTool) and tool.name in RESERVED_NAMES:
+        if isinstance(tool, FunctionTool | CustomTool) and tool.name in RESERVED_NAMES:
             message = f"Functions cannot be called '{tool.name}' here."
             raise ApiError(400, message, param=f"tools[{index}].name", code="invalid_value")
     if not shells:
@@ -292,14 +301,16 @@ async def _new_container(
         raise
 
 
-def _echo(tool: ShellTool | FunctionTool, container_id: str | None) -> Fields:
+def _echo(tool: Tool, container_id: str | None) -> Fields:
     """Of a container only which: what it was made with may be secret."""
     if isinstance(tool, ShellTool):
         fields: Fields = {"type": "shell", "environment": environment(container_id)}
         if tool.allowed_callers:
             fields["allowed_callers"] = list(tool.allowed_callers)
         return fields
-    return tool.model_dump()
+    if isinstance(tool, FunctionTool):
+        return tool.model_dump()
+    return tool.model_dump(exclude_none=True)
 
 
 # Asked twice

@@ -70,7 +70,35 @@ class FunctionTool(RequestPart):
     strict: bool | None = True
 
 
-Tool = Annotated[ShellTool | FunctionTool, Field(discriminator="type")]
+class FreeText(RequestPart):
+    type: Literal["text"]
+
+
+class Grammar(RequestPart):
+    type: Literal["grammar"]
+    syntax: Literal["lark", "regex"]
+    definition: str
+
+
+class CustomTool(RequestPart):
+    """Takes text instead of arguments."""
+
+    type: Literal["custom"]
+    name: ToolName
+    description: str | None = None
+    format: Annotated[FreeText | Grammar, Field(discriminator="type")] | None = None
+
+
+class ToolSearch(RequestPart):
+    """The caller looks for more of its tools."""
+
+    type: Literal["tool_search"]
+    execution: Literal["client"]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+Tool = Annotated[ShellTool | FunctionTool | CustomTool | ToolSearch, Field(discriminator="type")]
 
 
 class ShellChoice(RequestPart):
@@ -82,10 +110,17 @@ class FunctionChoice(RequestPart):
     name: ToolName
 
 
+class CustomChoice(RequestPart):
+    type: Literal["custom"]
+    name: ToolName
+
+
 class AllowedTools(RequestPart):
     type: Literal["allowed_tools"]
     mode: Literal["auto", "required"]
-    tools: list[Annotated[ShellChoice | FunctionChoice, Field(discriminator="type")]]
+    tools: list[
+        Annotated[ShellChoice | FunctionChoice | CustomChoice, Field(discriminator="type")]
+    ]
 
 
 # Options
@@ -135,7 +170,9 @@ class CreateResponse(RequestPart):
     tools: list[Tool] | None = Field(None, max_length=MAX_TOOLS)
     tool_choice: (
         Literal["none", "auto", "required"]
-        | Annotated[ShellChoice | FunctionChoice | AllowedTools, Field(discriminator="type")]
+        | Annotated[
+            ShellChoice | FunctionChoice | CustomChoice | AllowedTools, Field(discriminator="type")
+        ]
         | None
     ) = None
     parallel_tool_calls: bool | None = None
@@ -188,8 +225,11 @@ class InputItemsQuery(PageQuery):
     pass
 
 
-def echo_of(body: CreateResponse, tools: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was asked for, as every response of it says; `tools` with the containers they got."""
+def echo_of(
+    body: CreateResponse, tools: list[dict[str, Any]], found: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What was asked for, as every response of it says; `tools` with the containers they got,
+    `found` those that the program's own search brought up."""
     text = body.text.model_dump(by_alias=True, exclude_none=True) if body.text else {}
     reasoning = body.reasoning.model_dump() if body.reasoning else {}
     choice = body.tool_choice
@@ -219,6 +259,7 @@ def echo_of(body: CreateResponse, tools: list[dict[str, Any]]) -> dict[str, Any]
         "safety_identifier": body.safety_identifier,
         **({"user": body.user} if body.user is not None else {}),
         "include": list(body.include or ()),
+        "found": found,
         "given": sorted(name for name in body.model_fields_set if getattr(body, name) is not None),
     }
 

@@ -70,6 +70,8 @@ class ToolResultItem:
     commands: list[CommandResult] = field(default_factory=list)
     text: str = ""
     max_output_length: int | None = None
+    raw: dict[str, Any] | None = None
+    """The item as a program sent it, where the Responses API takes it back like that."""
 
 
 Item: TypeAlias = UserMessage | AssistantMessage | Reasoning | ToolCall | ToolResultItem
@@ -100,6 +102,8 @@ class ToolSpec:
     parameters: dict[str, Any]
     is_strict: bool = False
     """Whether arguments must follow the schema to the letter."""
+    native: dict[str, Any] | None = None
+    """As the Responses API declares it, where it is no function there; elsewhere it is one."""
 
 
 @dataclass(frozen=True, slots=True)

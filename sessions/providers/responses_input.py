@@ -28,6 +28,8 @@ from sessions.providers.tool_arguments import arguments_text
 
 Input = dict[str, Any]
 SHELL = "shell"
+NATIVE_CALLS = frozenset({"custom_tool_call", "tool_search_call"})
+"""Calls of tools that are no functions, which the API takes back as they came."""
 _ENDS_OF_THEIR_OWN = {"exit", "timeout"}
 
 
@@ -58,7 +60,11 @@ def _plain(item: Item, *, is_shell: bool) -> Iterator[Input]:
         case ToolCall() if is_shell and item.name == SHELL:
             yield _replayed(item.raw, "shell_call") or _shell_call(item)
         case ToolCall():
-            yield _replayed(item.raw, "function_call") or _function_call(item)
+            kind = (item.raw or {}).get("type", "")
+            known = kind if kind in NATIVE_CALLS else "function_call"
+            yield _replayed(item.raw, known) or _function_call(item)
+        case ToolResultItem(raw=dict() as raw):
+            yield {key: value for key, value in raw.items() if key != "id"}
         case ToolResultItem():
             yield {
                 "type": "function_call_output",
@@ -127,18 +133,19 @@ def _command_output(result: CommandResult) -> dict[str, Any]:
 
 
 def responses_tools(tools: Sequence[ToolSpec], *, has_shell: bool) -> list[dict[str, Any]]:
-    return [
-        {"type": "shell", "environment": {"type": "local"}}
-        if has_shell and tool.name == SHELL
-        else {
-            "type": "function",
-            "name": tool.name,
-            "description": tool.description,
-            "parameters": tool.parameters,
-            "strict": tool.is_strict,
-        }
-        for tool in tools
-    ]
+    return [_tool(tool, has_shell=has_shell) for tool in tools]
+
+
+def _tool(tool: ToolSpec, *, has_shell: bool) -> dict[str, Any]:
+    if has_shell and tool.name == SHELL:
+        return {"type": "shell", "environment": {"type": "local"}}
+    return tool.native or {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters,
+        "strict": tool.is_strict,
+    }
 
 
 def responses_options(options: ModelOptions) -> dict[str, Any]:

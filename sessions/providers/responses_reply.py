@@ -22,6 +22,7 @@ from sessions.providers.tool_arguments import parse_arguments
 
 _TEXT_EVENTS = {"response.output_text.delta", "response.refusal.delta"}
 _REASONING_EVENTS = {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}
+CALLS = {"shell_call", "function_call", "custom_tool_call", "tool_search_call"}
 _TERMINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
 
 
@@ -93,7 +94,7 @@ def to_item(raw: dict[str, Any]) -> AssistantMessage | Reasoning | ToolCall | No
             return AssistantMessage(_message_text(raw), raw=raw)
         case {"type": "reasoning"}:
             return Reasoning(_reasoning_text(raw), raw=raw)
-        case {"type": "shell_call" | "function_call", "status": "incomplete" | "in_progress"}:
+        case {"type": str() as kind, "status": "incomplete" | "in_progress"} if kind in CALLS:
             return None
         case {"type": "shell_call", "call_id": str() as call_id, "action": dict() as action}:
             arguments = {"commands": list(action.get("commands") or ())}
@@ -104,6 +105,13 @@ def to_item(raw: dict[str, Any]) -> AssistantMessage | Reasoning | ToolCall | No
         case {"type": "function_call", "call_id": str() as call_id, "name": str() as name}:
             return ToolCall(
                 call_id, name, parse_arguments(name, raw.get("arguments") or ""), raw=raw
+            )
+        case {"type": "custom_tool_call", "call_id": str() as call_id, "name": str() as name}:
+            return ToolCall(call_id, name, {"input": str(raw.get("input") or "")}, raw=raw)
+        case {"type": "tool_search_call", "call_id": str() as call_id, "execution": "client"}:
+            found = raw.get("arguments")
+            return ToolCall(
+                call_id, "tool_search", found if isinstance(found, dict) else {}, raw=raw
             )
         case _:
             return None

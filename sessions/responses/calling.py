@@ -2,7 +2,7 @@
 
 import codecs
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sessions.events.types import CallStarted
@@ -24,19 +24,19 @@ class _Run:
 
 
 class Calling:
-    """`functions` are tools that the caller runs, `shell` among them when it runs that;
-    `container_id` is where all others run."""
+    """`callers_tools` are names and kinds of those that the caller runs; `container_id` is where
+    others run."""
 
     def __init__(
         self,
         emit: Emitter,
         response_id: uuid.UUID,
-        functions: frozenset[str],
+        callers_tools: Mapping[str, str],
         container_id: str | None,
     ) -> None:
         self._emit = emit
         self._response_id = response_id
-        self._functions = functions
+        self._callers_tools = callers_tools
         self._container_id = container_id
         self._runs: dict[str, _Run] = {}
         self._call_index: dict[str, tuple[str, int]] = {}
@@ -48,10 +48,16 @@ class Calling:
         if call.name in SHELL_TOOLS and self._container_id is not None:
             self._runs[call.tool_call_id] = _Run(call)
             yield from self._shell_call(call, self._container_id)
-        elif call.name in self._functions and call.name in SHELL_TOOLS:
-            yield from self._shell_call(call, None)
-        elif call.name in self._functions:
-            yield from self._function_call(call)
+            return
+        match self._callers_tools.get(call.name):
+            case "shell":
+                yield from self._shell_call(call, None)
+            case "function":
+                yield from self._function_call(call)
+            case "custom":
+                yield from self._custom_call(call)
+            case "tool_search":
+                yield from self._tool_search(call)
 
     def _shell_call(self, call: ToolCall, container_id: str | None) -> Iterator[Fields]:
         identifier = output_items.id_of("shell_call", self._response_id, call.tool_call_id)
@@ -83,6 +89,24 @@ class Calling:
             name=call.name,
             **where,
         )
+        yield self._emit.done(index, item)
+
+    def _custom_call(self, call: ToolCall) -> Iterator[Fields]:
+        identifier = output_items.id_of("custom_tool_call", self._response_id, call.tool_call_id)
+        item = output_items.custom_tool_call(identifier, call)
+        index = len(self._emit.output)
+        yield self._emit.added(item | {"input": ""})
+        where = {"item_id": identifier, "output_index": index}
+        given = item["input"]
+        yield self._emit.event("response.custom_tool_call_input.delta", delta=given, **where)
+        yield self._emit.event("response.custom_tool_call_input.done", input=given, **where)
+        yield self._emit.done(index, item)
+
+    def _tool_search(self, call: ToolCall) -> Iterator[Fields]:
+        identifier = output_items.id_of("tool_search_call", self._response_id, call.tool_call_id)
+        index = len(self._emit.output)
+        item = output_items.tool_search_call(identifier, call, status="completed")
+        yield self._emit.added(item | {"status": "in_progress"})
         yield self._emit.done(index, item)
 
     def _output_id(self, run: _Run) -> str:

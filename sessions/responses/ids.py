@@ -37,6 +37,8 @@ ITEM_PREFIXES = {
     "apply_patch_call_output": "apco_",
     "custom_tool_call": "ctc_",
     "custom_tool_call_output": "ctco_",
+    "tool_search_call": "tsc_",
+    "tool_search_output": "tso_",
     "file_search_call": "fs_",
     "reasoning": "rs_",
     "compaction": "cmp_",

@@ -1,5 +1,6 @@
 """Items as programs send and get them, as items that a model is given."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from sessions.providers.tool_arguments import parse_arguments
 
 ApiItem = Mapping[str, Any]
 SHELL = "shell"
+TOOL_SEARCH = "tool_search"
 NOT_ENDED = "Stopped before it ended."
 UNDERSTOOD = frozenset(
     {
@@ -25,10 +27,19 @@ UNDERSTOOD = frozenset(
         "function_call_output",
         "shell_call",
         "shell_call_output",
+        "custom_tool_call",
+        "custom_tool_call_output",
+        "tool_search_call",
+        "tool_search_output",
     }
 )
 """Kinds of items that a model can be given here."""
-CALLS = {"function_call": "function_call_output", "shell_call": "shell_call_output"}
+CALLS = {
+    "function_call": "function_call_output",
+    "shell_call": "shell_call_output",
+    "custom_tool_call": "custom_tool_call_output",
+    "tool_search_call": "tool_search_output",
+}
 """Kinds of calls, and the kind that answers each."""
 
 
@@ -75,6 +86,22 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
             yield ToolResultItem(
                 call_id, SHELL, commands, max_output_length=item.get("max_output_length")
             )
+        case _:
+            yield from _native(item)
+
+
+def _native(item: ApiItem) -> Iterable[Item]:
+    """Of tools that are no functions: they go back to the endpoint as they came."""
+    match item:
+        case {"type": "custom_tool_call", "call_id": call_id, "name": name, "input": given}:
+            yield ToolCall(call_id, name, {"input": given}, raw=dict(item))
+        case {"type": "custom_tool_call_output", "call_id": call_id, "output": output}:
+            yield ToolResultItem(call_id, "", text=text_of(output), raw=dict(item))
+        case {"type": "tool_search_call", "call_id": str() as call_id, "arguments": given}:
+            arguments = given if isinstance(given, dict) else {}
+            yield ToolCall(call_id, TOOL_SEARCH, arguments, raw=dict(item))
+        case {"type": "tool_search_output", "call_id": str() as call_id, "tools": tools}:
+            yield ToolResultItem(call_id, TOOL_SEARCH, text=json.dumps(tools), raw=dict(item))
 
 
 def _part(part: Mapping[str, Any], *, has_container: bool) -> dict[str, Any]:
@@ -97,3 +124,14 @@ def text_of(content: str | Iterable[Mapping[str, Any]]) -> str:
     if isinstance(content, str):
         return content
     return "".join(str(part.get("text") or part.get("refusal") or "") for part in content)
+
+
+def functions_found(items: Iterable[ApiItem]) -> list[dict[str, Any]]:
+    """Functions that the program's own search for tools brought up."""
+    found = []
+    for item in items:
+        if item["type"] == "tool_search_output":
+            for tool in item["tools"]:
+                inner = tool.get("tools") if tool.get("type") == "namespace" else [tool]
+                found += [one for one in inner or () if one.get("type") == "function"]
+    return found

@@ -80,6 +80,28 @@ def function_call(identifier: str, call: ToolCall, *, status: str) -> Fields:
     }
 
 
+def custom_tool_call(identifier: str, call: ToolCall) -> Fields:
+    given = call.arguments.get("input")
+    return {
+        "id": identifier,
+        "type": "custom_tool_call",
+        "call_id": call.tool_call_id,
+        "name": call.name,
+        "input": given if isinstance(given, str) else arguments_text(call.arguments),
+    }
+
+
+def tool_search_call(identifier: str, call: ToolCall, *, status: str) -> Fields:
+    return {
+        "id": identifier,
+        "type": "tool_search_call",
+        "status": status,
+        "call_id": call.tool_call_id,
+        "execution": "client",
+        "arguments": call.arguments,
+    }
+
+
 def shell_call(identifier: str, call: ToolCall, *, container_id: str | None) -> Fields:
     return {
         "id": identifier,

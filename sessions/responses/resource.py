@@ -10,25 +10,28 @@ from sessions.responses.ids import CONTAINER, CONVERSATION, RESPONSE, format_id
 from sessions.responses.translate import About, Outcome, response_of
 
 SHELL = "shell"
-_INNER = frozenset({"include", "given"})
-"""What of a request is not given back: what to include, and which fields were sent at all."""
+TOOL_SEARCH = "tool_search"
+_INNER = frozenset({"include", "given", "found"})
+"""What of a request is not given back: what to include, which fields were sent at all, and the
+functions that the program's own search for tools brought up."""
 
 
 def about(response: ApiResponse, turn: int) -> About:
     """`turn` is the number of its turn; 0 when that is gone."""
     tools = response.request["tools"]
-    functions = {tool["name"] for tool in tools if tool["type"] == "function"}
+    theirs = {tool["name"]: tool["type"] for tool in tools if "name" in tool}
+    theirs |= {tool["name"]: "function" for tool in response.request["found"]}
     container_id = None
     for tool in tools:
         if tool["type"] == SHELL:
             container_id = tool["environment"].get("container_id")
-            if container_id is None:
-                functions.add(SHELL)
+        if tool["type"] == TOOL_SEARCH or (tool["type"] == SHELL and container_id is None):
+            theirs[tool["type"]] = tool["type"]
     return About(
         id=response.id,
         turn=turn,
         skeleton=skeleton(response),
-        functions=frozenset(functions),
+        callers_tools=theirs,
         container_id=container_id,
         is_background=response.is_background,
     )

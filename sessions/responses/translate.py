@@ -46,8 +46,8 @@ class About:
     turn: int
     skeleton: Mapping[str, Any]
     """The response as it is given back, but for what comes of it."""
-    functions: frozenset[str]
-    """Names of the tools that the caller runs; `shell` among them when it runs that."""
+    callers_tools: Mapping[str, str]
+    """The tools that the caller runs: name and kind; `shell` among them when it runs that."""
     container_id: str | None
     """Where commands run, as the API names it."""
     is_background: bool
@@ -74,7 +74,7 @@ class Translation:
         self._about = about
         self._emit = Emitter()
         self._saying = Saying(self._emit, about.id)
-        self._calling = Calling(self._emit, about.id, about.functions, about.container_id)
+        self._calling = Calling(self._emit, about.id, about.callers_tools, about.container_id)
         self._has_begun = False
         self._cut = ""
         self.outcome: Outcome | None = None

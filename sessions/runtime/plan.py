@@ -1,6 +1,6 @@
 """What a turn is worked on with: for a person's message, and for a response of a program."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,13 @@ from sessions.responses.model_items import model_items
 from sessions.responses.resource import about
 from sessions.runtime.conversation import turn_state
 from sessions.sandbox.limits import Limits
+
+_INPUT = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+    "additionalProperties": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ async def _plan_response(
     asked = response.request
     about_it = about(response, turn.number)
     has_container = about_it.container_id is not None
-    tools = _allowed(asked["tools"], asked["tool_choice"])
+    tools = _allowed([*asked["tools"], *asked["found"]], asked["tool_choice"])
     told = [place(limits)] if has_container else []
     if asked["instructions"]:
         told.append(asked["instructions"])
@@ -74,7 +81,7 @@ async def _plan_response(
     return TurnPlan(
         instructions="\n\n".join(told),
         tools=_tools(provider) if has_container and _has(tools, "shell") else [],
-        callers_tools=_callers_tools(tools, about_it.functions),
+        callers_tools=_callers_tools(tools, about_it.callers_tools),
         state=await turn_state(turn.session_id, turn.number, goes_on_from=items),
         limits=TurnLimits(
             limits.max_steps,
@@ -86,19 +93,39 @@ async def _plan_response(
     )
 
 
-def _callers_tools(tools: list[dict[str, Any]], functions: frozenset[str]) -> list[ToolSpec]:
-    found = [
-        ToolSpec(
-            name=tool["name"],
-            description=tool.get("description") or "",
-            parameters=tool.get("parameters") or {"type": "object", "properties": {}},
-            is_strict=bool(tool.get("strict")),
-        )
-        for tool in tools
-        if tool["type"] == "function"
-    ]
-    is_theirs = SHELL_SPEC.name in functions and _has(tools, "shell")
+def _callers_tools(
+    tools: list[dict[str, Any]], callers_tools: Mapping[str, str]
+) -> list[ToolSpec]:
+    found = [_spec(tool) for tool in tools if tool["type"] != "shell"]
+    is_theirs = SHELL_SPEC.name in callers_tools and _has(tools, "shell")
     return [*found, SHELL_SPEC] if is_theirs else found
+
+
+def _spec(tool: dict[str, Any]) -> ToolSpec:
+    given = {key: value for key, value in tool.items() if value is not None}
+    if tool["type"] == "custom":
+        return ToolSpec(
+            name=tool["name"],
+            description=_with_grammar(given),
+            parameters=_INPUT,
+            native=given,
+        )
+    return ToolSpec(
+        name=tool.get("name", tool["type"]),
+        description=tool.get("description") or "",
+        parameters=tool.get("parameters") or {"type": "object", "properties": {}},
+        is_strict=bool(tool.get("strict")),
+        native=given if tool["type"] == "tool_search" else None,
+    )
+
+
+def _with_grammar(tool: dict[str, Any]) -> str:
+    """For endpoints that know functions only: what a free text has to look like."""
+    wanted = tool.get("format") or {}
+    told = tool.get("description", "")
+    if wanted.get("type") != "grammar":
+        return str(told)
+    return f"{told}\n\nThe input follows this {wanted['syntax']} grammar:\n{wanted['definition']}"
 
 
 def _has(tools: list[dict[str, Any]], kind: str) -> bool:

@@ -54,8 +54,8 @@ SKELETON = {
 }
 
 
-def translation(*functions: str, container_id: str | None = "cntr_1") -> Translation:
-    about = About(uuid.UUID(int=1), TURN, SKELETON, frozenset(functions), container_id, False)
+def translation(**callers_tools: str) -> Translation:
+    about = About(uuid.UUID(int=1), TURN, SKELETON, callers_tools, "cntr_1", False)
     return Translation(about)
 
 
@@ -233,6 +233,19 @@ def test_a_tool_that_nobody_gave_is_not_shown() -> None:
     result = ToolResultItem("call_1", "harbour", text="There is no such tool.")
     events = told(translation(), [step(call), ToolResult("call_1", item_to_json(result)), END])
     assert events[-1]["response"]["output"] == []
+
+
+def test_calls_of_a_programs_tools_are_told_by_their_kind() -> None:
+    calls = [
+        ToolCall("c1", "apply_patch", {"input": "*** Begin Patch"}),
+        ToolCall("c2", "tool_search", {"query": "boats"}),
+    ]
+    made = translation(apply_patch="custom", tool_search="tool_search")
+    events = told(made, [step(*calls), END])
+    patch, search = events[-1]["response"]["output"]
+    assert (patch["type"], patch["input"]) == ("custom_tool_call", "*** Begin Patch")
+    assert (search["type"], search["arguments"]) == ("tool_search_call", {"query": "boats"})
+    assert "custom_tool_call_input.done" in names(events)
 
 
 def test_what_ran_when_it_was_stopped_is_incomplete() -> None:
