@@ -54,6 +54,7 @@ const files = mountFiles(document.querySelector("#files-panel"), {
 });
 const shells = new ShellsPanel(document.querySelector("#shells-panel"), {
   sessionId: urls.sessionId,
+  userName: urls.userName,
   socketUrl: urls.socketUrl,
   callUrl,
   onShow: () => layout.show("shell"),
