@@ -29,6 +29,7 @@ RECONCILE_S = 60.0
 LOOK_S = 5.0
 """Idle containers are looked for this often: a countdown that reached its end is believed."""
 ARCHIVE_RETRY_S = 3600.0
+STARTS_AGAIN = "Files are kept; a message, a shell or a look at them starts it again."
 
 
 class Reaper:
@@ -125,7 +126,7 @@ class Reaper:
             await self._sandboxes.discard(
                 session,
                 ContainerState.SUSPENDED,
-                "Suspended, as nobody used it. Files are kept; a message starts it again.",
+                f"Suspended, as nobody used it. {STARTS_AGAIN}",
                 even_if_busy=False,
             )
 
@@ -161,7 +162,7 @@ class Reaper:
         await self._sandboxes.discard(
             session,
             ContainerState.SUSPENDED,
-            "The session's time is used up. Files are kept; a message starts it again.",
+            f"The session's time is used up. {STARTS_AGAIN}",
             even_if_busy=False,
         )
 

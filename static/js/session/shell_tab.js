@@ -1,6 +1,6 @@
 // One shell on the page: its screen, its connection, and the line that says how things stand.
 
-import { describeEnding } from "berth/session/format";
+import { describeShellEnd } from "berth/session/format";
 import { keySequence, withControl } from "berth/session/shell_keys";
 import { ShellScreen } from "berth/session/shell_screen";
 import { ShellSocket } from "berth/session/shell_socket";
@@ -73,9 +73,8 @@ export class ShellTab {
   get state() {
     const { keyboard, connection, ending } = this;
     if (ending) {
-      const { text, level } = describeEnding(ending.ending);
-      const how = ending.reason || (ending.ending.kind === "container_lost" ? "The container is gone." : "");
-      return { name: "ended", text: `Ended: ${text}. ${how}`.trim(), level, action: "new" };
+      const { text, level } = describeShellEnd(ending.ending, ending.reason);
+      return { name: "ended", text: `E${text.slice(1)}`, level, action: "new" };
     }
     if (connection.name === "refused") return { name: "refused", text: connection.reason, level: "danger", action: "" };
     if (connection.name === "waiting") {
