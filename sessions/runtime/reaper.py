@@ -120,7 +120,8 @@ class Reaper:
     async def _look_at(self, session: Session) -> None:
         is_due = session.suspends_at is not None and session.suspends_at <= timezone.now()
         finding = await self._idleness.look(session, is_due=is_due)
-        if finding == "works":
+        await self._idleness.tell(session, finding)
+        if finding in ("used", "shell", "program"):
             await services.session_touch(session=session)
         elif is_due and finding == "rests":
             await self._sandboxes.discard(

@@ -108,6 +108,7 @@ function onEvents(events) {
   });
   // A replay would flicker through every state the session ever had.
   if (!isCaughtUp) return;
+  for (const event of events) rest.write(event);
   if (isStateChanged) renderState();
   if (events.some(({ type }) => type === "call.ended" || type === "turn.ended")) files.refresh();
 }
@@ -117,7 +118,7 @@ function renderState() {
   composer.update(state);
   resources.update(state);
   files.setRunning(state.running !== null);
-  rest.setRunning(state.running !== null || state.queue.length > 0);
+  rest.update(state);
   root.dataset.running = String(state.running !== null);
 }
 
@@ -158,6 +159,7 @@ function onState(socketState) {
   if (socketState.name === "ended" && socketState.code === CLOSE_NOT_FOUND) {
     header.setGone();
     composer.setGone();
+    rest.setGone();
   }
 }
 
