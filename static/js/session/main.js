@@ -118,6 +118,7 @@ function renderState() {
   composer.update(state);
   resources.update(state);
   files.setRunning(state.running !== null);
+  files.setContainerState(state.containerState);
   rest.update(state);
   root.dataset.running = String(state.running !== null);
 }
