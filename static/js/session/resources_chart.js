@@ -67,8 +67,8 @@ export class Chart {
     this.width = 0;
   }
 
-  /** @param {{lines: [number, number][][], sample: any, from: number, to: number}} shown */
-  draw({ lines, sample, from, to }) {
+  /** @param {{lines: [number, number][][], sample: any, from: number, to: number, caption: string}} shown */
+  draw({ lines, sample, from, to, caption }) {
     const { metric, svg } = this;
     this.width = Math.max(160, this.root.clientWidth);
     svg.setAttribute("width", this.width);
@@ -76,7 +76,7 @@ export class Chart {
     const limit = sample ? metric.limit(sample) : null;
     const top = axisTop(metric, highestOf(lines), limit);
     this.box = { from, to, top, width: this.width - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM };
-    this.caption.textContent = describe(metric, sample);
+    this.caption.textContent = caption || describe(metric, sample);
     const plot = element("g", { transform: `translate(${LEFT} ${TOP})` });
     this.#axes(plot, limit);
     plot.append(
