@@ -38,6 +38,7 @@ async def session_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
         "session_id": session.id,
         "owner_name": session.owner.get_username() if session.owner != request.user else "",
         "model_note": MODEL_NOTES.get(session.provider, ""),
+        "is_bare": await selectors.session_is_bare(session=session),
         "limit_rows": limit_rows(session),
         "expiry_choices": expiry_choices(session.expires_after_s),
         "max_text_bytes": services.MAX_TEXT_BYTES,

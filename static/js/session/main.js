@@ -117,6 +117,7 @@ function renderState() {
   header.update(state);
   composer.update(state);
   resources.update(state);
+  timeline.update(state);
   files.setRunning(state.running !== null);
   files.setContainerState(state.containerState);
   rest.update(state);

@@ -142,6 +142,12 @@ export class Timeline {
     this.#schedule();
   }
 
+  /** @param {import("berth/session/state").SessionState} state */
+  update(state) {
+    const nothing = this.list.querySelector("[data-timeline=nothing]");
+    if (nothing) nothing.hidden = state.hasTurns || state.hasShells;
+  }
+
   #schedule() {
     if (this.frame) return;
     const run = () => {
