@@ -12,6 +12,7 @@ from sessions.events import log
 from sessions.events.types import CallEnded, CallStarted, Output
 from sessions.models import Session
 from sessions.sandbox.limits import Limits
+from tests.web.conftest import EmptyEngine
 
 JSON = {"Accept": "application/json"}
 
@@ -40,6 +41,18 @@ async def test_limits_are_shown(agent_session: Session, alice: User) -> None:
     page = (await (await signed_in(alice)).get(url(agent_session))).content.decode()
     for label, value in (("Memory", "1 GiB"), ("Processes", "512"), ("Command time", "2 min")):
         assert re.search(rf"<dt>{label}</dt>\s*<dd>{value}</dd>", page)
+
+
+async def test_the_disk_limit_says_who_holds_it(
+    agent_session: Session, alice: User, engine: EmptyEngine
+) -> None:
+    client = await signed_in(alice)
+    engine.is_away = True
+    page = (await client.get(url(agent_session))).content.decode()
+    assert re.search(r"<dt>Disk</dt>\s*<dd>10 GiB</dd>", page)
+    engine.is_away = False
+    page = (await client.get(url(agent_session))).content.decode()
+    assert re.search(r"<dt>Disk</dt>\s*<dd>10 GiB, watched</dd>", page)
 
 
 async def test_a_containers_page_says_where_it_comes_from(
