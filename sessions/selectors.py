@@ -8,7 +8,7 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from sessions.errors import NotFoundError
@@ -45,6 +45,8 @@ class SessionRow:
     container_state: str
     owner_name: str
     is_tour: bool
+    is_bare: bool
+    """No message began it, and none came since: a program made it for its container."""
 
 
 def _visible(user: User | AnonymousUser) -> QuerySet[Session]:
@@ -59,7 +61,9 @@ async def session_list(*, user: User, search: str = "", limit: int = 100) -> lis
 
     @database_sync_to_async
     def read() -> list[SessionRow]:
+        has_turns = Exists(Turn.objects.filter(session=OuterRef("pk")))
         rows = _visible(user).select_related("owner").order_by("-updated_at")
+        rows = rows.annotate(has_turns=has_turns)
         words = search.replace("\0", "").strip()
         if words:
             rows = rows.filter(
@@ -83,6 +87,7 @@ async def session_list(*, user: User, search: str = "", limit: int = 100) -> lis
                 container_state=row.container_state,
                 owner_name=row.owner.get_username(),
                 is_tour=row.is_tour,
+                is_bare=not row.has_turns,
             )
             for row in rows[:limit]
         ]
@@ -102,6 +107,11 @@ async def session_get(*, user: User | AnonymousUser, session_id: uuid.UUID) -> S
 def session_rows(session_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, Session]:
     """Whoever asks: for a look on behalf of several people, each of whom `may_see` them or not."""
     return Session.objects.select_related("owner").in_bulk(list(session_ids))
+
+
+async def session_is_bare(*, session: Session) -> bool:
+    """Whether no message began it, and none came since: a program made it for its container."""
+    return not await Turn.objects.filter(session=session).aexists()
 
 
 def may_see(user: User | AnonymousUser, session: Session) -> bool:

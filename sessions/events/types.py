@@ -84,6 +84,16 @@ class SessionStatus(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionKept(EventBody):
+    """What keeps the idle session from being suspended, told when that changes: `shell`, a program
+    that runs in a person's shell; `program`, one in the background that uses the CPU; empty when
+    nothing does any more."""
+
+    type: ClassVar[str] = "session.kept"
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerState(EventBody):
     """`state` is one of models.ContainerState; `reason` is a sentence, empty when ordinary."""
 
@@ -337,6 +347,7 @@ EVENT_TYPES: dict[str, type[EventBody]] = {
     for cls in (
         SessionCreated,
         SessionStatus,
+        SessionKept,
         ContainerState,
         TurnQueued,
         TurnRemoved,

@@ -6,7 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from django.db.models import QuerySet
+
 from sessions.errors import ContainerLostError, EngineUnavailableError, SandboxError
+from sessions.events import bus, log
+from sessions.events.types import SessionKept
 from sessions.models import Session, Shell
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.shells import Shells
@@ -23,7 +27,9 @@ SILENT_LOOKS = 3
 
 USED_WITHIN_S = 10.0
 
-Finding: TypeAlias = Literal["works", "rests", "unknown"]
+Finding: TypeAlias = Literal["used", "shell", "program", "rests", "unknown"]
+"""The first three keep a session: somebody uses it, a program runs in a person's shell, or one in
+the background uses the CPU."""
 
 
 @dataclass(slots=True)
@@ -56,6 +62,7 @@ class Idleness:
         self._observe_s = observe_s
         self._cpu: dict[uuid.UUID, _Cpu] = {}
         self._silent: dict[uuid.UUID, int] = {}
+        self._told: dict[uuid.UUID, str] = {}
 
     def keep_only(self, session_ids: Iterable[uuid.UUID]) -> None:
         """Forget the others: whoever works in turns begins anew after them."""
@@ -66,12 +73,13 @@ class Idleness:
 
     async def look(self, session: Session, *, is_due: bool) -> Finding:
         """A download, somebody who types in a shell, what runs in one, or a program left in the
-        background that uses the CPU. A channel is opened only when the session's time is up."""
+        background that uses the CPU. A channel is opened only for a session that has a shell, or
+        whose time is up: what else one needs to know is known then early enough."""
         if is_used(self._sandboxes, self._shells, session.id):
-            return "works"
+            return "used"
         sandbox = self._sandboxes.channel_now(session.id)
-        if sandbox is None and not is_due:
-            return "rests"
+        if sandbox is None and not is_due and not await _open_shells(session).aexists():
+            return "unknown"
         try:
             if sandbox is None:
                 sandbox = await self._sandboxes.reconnect(session, session.container_id)
@@ -90,9 +98,9 @@ class Idleness:
         return "rests" if self._silent[session_id] >= SILENT_LOOKS else "unknown"
 
     async def _look(self, session: Session, sandbox: Sandbox) -> Finding:
-        async for shell in Shell.objects.filter(session=session, ended_at=None):
+        async for shell in _open_shells(session):
             if await sandbox.is_foreground_busy(shell.shell_id):
-                return "works"
+                return "shell"
         used = (await sandbox.usage()).cpu_seconds
         if used is None:
             return "rests"
@@ -102,5 +110,24 @@ class Idleness:
         if elapsed >= WINDOW_S or spent < 0:  # less than before: another container
             cpu.since, cpu.seconds = now, used
         if spent > BUSY_SHARE * max(elapsed, OBSERVE_S):
-            return "works"
+            return "program"
         return "rests" if now - cpu.first_at >= self._observe_s else "unknown"
+
+    async def tell(self, session: Session, finding: Finding) -> None:
+        """Note in the log what keeps the session, when that has changed. Use is seen by whoever
+        makes it, and comes and goes with every key."""
+        if finding in ("used", "unknown"):
+            return
+        by = "" if finding == "rests" else finding
+        if session.id not in self._told:
+            last = await log.read_latest(session.id, SessionKept.type)
+            body = last.body if last else None
+            self._told[session.id] = body.by if isinstance(body, SessionKept) else ""
+        if self._told[session.id] != by:
+            await log.append(session.id, [SessionKept(by)])
+            self._told[session.id] = by
+            await bus.notify(bus.session_topic(session.id))
+
+
+def _open_shells(session: Session) -> QuerySet[Shell]:
+    return Shell.objects.filter(session=session, ended_at=None)

@@ -21,6 +21,7 @@ from sessions.runtime.shells import Shells
 from sessions.sandbox.limits import Limits
 
 HEALTH_TIMEOUT_S = 3.0
+QUOTA_TIMEOUT_S = 1.0
 SUPERVISOR_SILENCE_S = 30.0
 """The supervisor makes a pass every second; this long without one is a fault."""
 
@@ -68,6 +69,7 @@ class Runtime:
         self.config = config
         self.shells = Shells(sandboxes)
         self._supervisor_seen_at: float | None = None
+        self._has_disk_quota: bool | None = None
 
     @property
     def limits_default(self) -> Limits:
@@ -101,6 +103,18 @@ class Runtime:
         names = [image.name for image in await self.sandboxes.backend.images()]
         default = self.config.default_image
         return sorted(names, key=lambda name: (name.removesuffix(":latest") != default, name))
+
+    async def has_disk_quota(self) -> bool | None:
+        """Whether the engine holds sessions to their disk limit, rather than Berth's watchdog; None
+        has not said so yet."""
+        if self._has_disk_quota is None:
+            try:
+                async with asyncio.timeout(QUOTA_TIMEOUT_S):
+                    engine = await self.sandboxes.backend.engine()
+            except (BerthError, TimeoutError):
+                return None
+            self._has_disk_quota = engine.has_disk_quota
+        return self._has_disk_quota
 
     def supervisor_seen(self) -> None:
         self._supervisor_seen_at = time.monotonic()

@@ -29,6 +29,7 @@ RECONCILE_S = 60.0
 LOOK_S = 5.0
 """Idle containers are looked for this often: a countdown that reached its end is believed."""
 ARCHIVE_RETRY_S = 3600.0
+STARTS_AGAIN = "Files are kept; a message, a shell or a look at them starts it again."
 
 
 class Reaper:
@@ -119,13 +120,14 @@ class Reaper:
     async def _look_at(self, session: Session) -> None:
         is_due = session.suspends_at is not None and session.suspends_at <= timezone.now()
         finding = await self._idleness.look(session, is_due=is_due)
-        if finding == "works":
+        await self._idleness.tell(session, finding)
+        if finding in ("used", "shell", "program"):
             await services.session_touch(session=session)
         elif is_due and finding == "rests":
             await self._sandboxes.discard(
                 session,
                 ContainerState.SUSPENDED,
-                "Suspended, as nobody used it. Files are kept; a message starts it again.",
+                f"Suspended, as nobody used it. {STARTS_AGAIN}",
                 even_if_busy=False,
             )
 
@@ -161,7 +163,7 @@ class Reaper:
         await self._sandboxes.discard(
             session,
             ContainerState.SUSPENDED,
-            "The session's time is used up. Files are kept; a message starts it again.",
+            f"The session's time is used up. {STARTS_AGAIN}",
             even_if_busy=False,
         )
 

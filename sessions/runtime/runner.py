@@ -69,12 +69,14 @@ class Runner:
         self._is_told_of_wait = False
         """Once for all commands that wait for the engine at the same time."""
 
-    async def run(self, *, is_resumed: bool) -> None:
-        """Raises: LeaseLostError when another runner took the session over. Cancelling leaves the
+    async def run(self, *, resumed_as: str = "") -> None:
+        """`resumed_as` says why a turn that had begun is taken up again, in a sentence.
+
+        Raises: LeaseLostError when another runner took the session over. Cancelling leaves the
         turn running in the database, for whoever claims it next."""
         recorder = SessionRecorder(self.session, self._lease)
         try:
-            await self._announce(recorder, is_resumed=is_resumed)
+            await self._announce(recorder, resumed_as)
             resources = ResourceWatch(
                 session=self.session,
                 limits=self._limits,
@@ -83,7 +85,7 @@ class Runner:
             )
             watches = [asyncio.create_task(w) for w in (self._watch_time(), resources.run())]
             try:
-                end = await self._work(recorder, is_resumed=is_resumed)
+                end = await self._work(recorder, is_resumed=bool(resumed_as))
             finally:
                 for watch in watches:
                     watch.cancel()
@@ -95,13 +97,13 @@ class Runner:
         finally:
             await _close(recorder)
 
-    async def _announce(self, recorder: SessionRecorder, *, is_resumed: bool) -> None:
+    async def _announce(self, recorder: SessionRecorder, resumed_as: str) -> None:
         held = Session.objects.filter(id=self.session.id, lease_owner=self._lease)
         await held.aupdate(status=Status.RUNNING)
         # A process that died right after it claimed the turn did not get to say that it began, and
         # the log would lack the message that it is about.
-        if is_resumed and await self._has_begun():
-            await recorder.record(Notice("info", "The turn goes on where it was."))
+        if resumed_as and await self._has_begun():
+            await recorder.record(Notice("info", f"{resumed_as} The turn goes on where it was."))
         else:
             await recorder.record(
                 TurnStarted(self.turn.number, self._provider.kind, self._provider.model)

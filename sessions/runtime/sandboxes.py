@@ -41,6 +41,8 @@ OPEN_WAIT_S = 1.0
 OTHERS_POLL_S = 0.2
 OTHERS_WAIT_S = 60.0
 """How long a caller waits for a container that another process is making."""
+STARTED_AGAIN = "The container was started again on the same files."
+RESTORED = "The archived files were restored, and the container was started again."
 
 
 def _seen(opening: asyncio.Task[Sandbox]) -> None:
@@ -131,7 +133,8 @@ class Sandboxes:
             claimed = await self.pool.claim(row)
             if claimed is not None:
                 return await self._take(row, claimed)
-        return await self._create(row)
+        had_rested = row.container_state == State.SUSPENDED
+        return await self._create(row, STARTED_AGAIN if had_rested else "")
 
     async def reconnect(self, session: Session, container_id: str) -> Sandbox:
         """That very container again. Raises: ContainerLostError when it is gone."""
@@ -152,14 +155,14 @@ class Sandboxes:
                     raise SandboxUnavailableError("The container does not answer.") from None
                 raise
 
-    async def _open_patiently(self, row: Session) -> Sandbox:
+    async def _open_patiently(self, row: Session, reason: str = "") -> Sandbox:
         """A container can be too busy to answer at once, or its channel breaks while it is opened,
         as when the engine is killed. Raises: ContainerLostError when it is gone, has not answered
         in `OPEN_PATIENCE_S`, or answers what no guest of ours would; EngineUnavailableError."""
         deadline = asyncio.get_running_loop().time() + OPEN_PATIENCE_S
         while True:
             try:
-                return await self._open(row)
+                return await self._open(row, reason)
             except EngineUnavailableError:
                 raise
             except ProtocolError as error:
@@ -191,17 +194,17 @@ class Sandboxes:
             self._shells[row.container_id] = known
         return known
 
-    async def _open(self, row: Session) -> Sandbox:
+    async def _open(self, row: Session, reason: str = "") -> Sandbox:
         channel = await self._open_channel(await self.backend.open(row.container_id))
-        await self._register(row, channel)
+        await self._register(row, channel, reason)
         return channel
 
-    async def _register(self, row: Session, channel: Sandbox) -> None:
+    async def _register(self, row: Session, channel: Sandbox, reason: str = "") -> None:
         await self._close(row.id)
         self._channels[row.id] = channel
         self._container_ids[row.id] = row.container_id
         if row.container_state != State.CONNECTED:
-            await rows.set_state(row, State.CONNECTED)
+            await rows.set_state(row, State.CONNECTED, reason)
 
     async def _take(self, row: Session, claimed: Claimed) -> Sandbox:
         """Make a pooled container the session's own."""
@@ -228,14 +231,14 @@ class Sandboxes:
         await bus.notify(bus.session_topic(row.id))
         return channel
 
-    async def _create(self, row: Session) -> Sandbox:
+    async def _create(self, row: Session, reason: str = "") -> Sandbox:
         """Raises: SandboxError, rows.TakenError."""
         volume = row.workspace_volume or names.workspace_volume_name(str(row.id))
         await rows.begin(row, volume=volume, lease=self.lease)
         self.pool.start_begins()
         try:
             await self.backend.create(self._spec(row))
-            channel = await self._open_patiently(row)
+            channel = await self._open_patiently(row, reason)
         except SandboxError as error:
             await self._failed(row, error)
             raise
@@ -283,7 +286,7 @@ class Sandboxes:
             await rows.forget(row, State.EXPIRED, error.message, workspace_volume="")
             raise
         await Session.objects.filter(id=row.id).aupdate(archived_at=None, archive_bytes=0)
-        await self._register(row, channel)
+        await self._register(row, channel, RESTORED)
         await self.archives.forget(row.id)
         return channel
 
@@ -336,7 +339,7 @@ class Sandboxes:
                 await self.backend.remove(row.container_id)
                 await rows.forget(row, State.SUSPENDED, error.message)
                 raise
-            reason = "Unused for long, so its files were archived. A message restores them."
+            reason = "Unused for long, so its files were archived. The next use restores them."
             if not await rows.forget(
                 row,
                 State.EXPIRED,

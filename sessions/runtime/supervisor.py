@@ -34,6 +34,8 @@ POLL_S = 1.0
 MAX_BACKOFF_S = 10.0
 FIRST_RETRY_S = 0.5
 MAX_FAULTS = 6
+RESTARTED = "Berth was restarted."
+FAILED_HERE = "Something in Berth failed and is tried again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,8 @@ class Supervisor:
         now on nobody else can."""
         if await Turn.objects.filter(id=turn.id, status=TurnStatus.RUNNING).aexists():
             logger.info("session %s: turn %s goes on here", turn.session_id, turn.number)
-            await self._try_start(turn, is_resumed=True)
+            failed = turn.session_id in self._faults
+            await self._try_start(turn, FAILED_HERE if failed else RESTARTED)
         else:
             await self._release(turn.session)
 
@@ -189,7 +192,7 @@ class Supervisor:
                 continue
             claimed += 1
             if await _mark_running(turn):
-                await self._try_start(turn, is_resumed=False)
+                await self._try_start(turn)
             else:
                 await self._release(turn.session)
 
@@ -208,7 +211,7 @@ class Supervisor:
             lease_owner="", lease_until=None
         )
 
-    async def _try_start(self, turn: Turn, *, is_resumed: bool) -> None:
+    async def _try_start(self, turn: Turn, resumed_as: str = "") -> None:
         """A turn that cannot be started keeps no other from being started."""
         fault = self._faults.get(turn.session_id)
         try:
@@ -220,12 +223,12 @@ class Supervisor:
                 )
                 await self._refuse(turn.session, turn, given_up)
             else:
-                await self._start(turn.session, turn, is_resumed=is_resumed)
+                await self._start(turn.session, turn, resumed_as)
         except Exception:
             logger.exception("session %s: turn %s did not start", turn.session_id, turn.number)
             self._failed(turn.session_id)
 
-    async def _start(self, session: Session, turn: Turn, *, is_resumed: bool) -> None:
+    async def _start(self, session: Session, turn: Turn, resumed_as: str) -> None:
         try:
             provider = self._runtime.provider(*await model_of(session, turn))
         except ProviderError as error:
@@ -240,7 +243,7 @@ class Supervisor:
         )
         if turn.stop_requested_at is not None:
             runner.stop.set(TurnStopped())
-        task = asyncio.create_task(runner.run(is_resumed=is_resumed))
+        task = asyncio.create_task(runner.run(resumed_as=resumed_as))
         self._runners[session.id] = (runner, task)
 
     async def _refuse(self, session: Session, turn: Turn, error: ProviderError) -> None:

@@ -35,6 +35,12 @@ def compact_number(value: int) -> str:
 
 
 @register.filter
+def without_fences(task: str) -> str:
+    """What is asked for, without the lines that only mark it as code."""
+    return "\n".join(line for line in task.splitlines() if not line.startswith(("```", "~~~")))
+
+
+@register.filter
 def tokens(row: SessionRow) -> str:
     return compact_number(row.input_tokens + row.output_tokens)
 

@@ -6,6 +6,7 @@ from tests.e2e.session_page import create_session, script
 def test_session_deleted_in_another_tab_takes_no_more_messages(page: Page) -> None:
     session = create_session(page, script("echo here"))
     session.wait_until_done()
+    expect(page.locator("[data-rest=box]")).to_be_visible()
     other = page.context.new_page()
     other.goto(page.url)
     other.get_by_label("Details and limits").click()
@@ -16,6 +17,7 @@ def test_session_deleted_in_another_tab_takes_no_more_messages(page: Page) -> No
     expect(session.message).to_be_disabled()
     expect(page.locator("[data-header=status]")).to_have_text("Deleted")
     expect(page.get_by_role("link", name="All sessions")).to_be_visible()
+    expect(page.locator("[data-rest=box]")).to_be_hidden()
 
 
 def test_find_key_opens_the_search_of_the_terminal(page: Page) -> None:

@@ -103,8 +103,11 @@ def test_shell_goes_on_and_its_page_continues_by_itself(server: ServerProcess, p
     server.kill()
     shell.wait_for_state("reconnecting")
     shell.type("lost")
+    expect(page.get_by_text("Disconnected. Reconnecting in")).to_be_visible()
     ServerProcess.start(server)
     shell.wait_for_state("typing")
+    # Whichever of the page's sockets gets through first brings the other back.
+    expect(page.locator("#session")).to_have_attribute("data-connected", "true", timeout=400)
 
     shell.wait_for("\ndone", timeout_s=60)
     shown = shell.text() + "\n"

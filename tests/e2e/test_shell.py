@@ -136,6 +136,19 @@ def test_a_second_browser_watches_and_takes_over(
     shell.wait_for_state("free")
 
 
+def test_ones_own_other_tab_is_no_stranger(page: Page, shell: ShellPane) -> None:
+    other_page = page.context.new_page()
+    other_page.goto(page.url)
+    other = ShellPane(other_page)
+    expect(other_page.locator("#session")).to_have_attribute("data-caught-up", "true")
+    other.show()
+    other.wait_for_state("watching")
+    expect(other.state).to_have_text("You have the keyboard in another tab or window.")
+    other.take_over.click()
+    other.wait_for_state("typing")
+    shell.wait_for_state("watching")
+
+
 def test_stray_answers_of_a_terminal_are_not_typed(page: Page, shell: ShellPane) -> None:
     """A program asks the terminal who it is; a reload parses the question again."""
     shell.run("printf '\\033[c'; read -s -t 5 -d c answer; echo ${#answer} as''ked")

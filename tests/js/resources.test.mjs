@@ -133,3 +133,19 @@ test("an axis says whole numbers of what is counted in them, and sizes of any ki
   assert.equal(axisText(PIDS, 5), "5");
   assert.equal(axisText(MEMORY, 2.5 * MIB), MEMORY.format(2.5 * MIB));
 });
+
+test("at rest there are no figures of now, nor before the first of the next container", () => {
+  const state = (at, state) => ({ type: "container.state", at, state });
+  const made = history(state(1, "pending"), state(2, "connected"), sample(100), state(200, "suspended"));
+  assert.equal(made.current, null);
+  assert.ok(made.isGone);
+  assert.equal(made.latest.at, 100);
+  made.add(sample(201)); // what was measured before, and stored behind
+  assert.equal(made.current, null);
+  made.add(state(300, "pending"));
+  made.add(state(301, "connected"));
+  assert.equal(made.current, null);
+  assert.ok(!made.isGone);
+  made.add(sample(400));
+  assert.equal(made.current.at, 400);
+});

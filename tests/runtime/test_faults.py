@@ -235,7 +235,7 @@ async def test_a_turn_that_fails_again_and_again_is_given_up(
     monkeypatch.setattr(supervisor_module, "FIRST_RETRY_S", 0.001)
     monkeypatch.setattr(supervisor_module, "POLL_S", 0.05)
 
-    async def broken(self: Runner, *, is_resumed: bool) -> None:
+    async def broken(self: Runner, *, resumed_as: str = "") -> None:
         raise RuntimeError("a fault of ours")
 
     monkeypatch.setattr(Runner, "run", broken)

@@ -20,13 +20,15 @@ from sessions.errors import (
     SandboxError,
     SandboxUnavailableError,
 )
-from sessions.events.types import ContainerState, ShellEnded
+from sessions.events import log
+from sessions.events.types import ContainerState, SessionKept, ShellEnded
 from sessions.models import ContainerState as State
 from sessions.models import Session, Shell
 from sessions.runtime.archives import Archives
 from sessions.runtime.keeper import Keeper
 from sessions.runtime.process import Runtime
 from sessions.runtime.reaper import Reaper
+from sessions.runtime.sandboxes import RESTORED, STARTED_AGAIN
 from sessions.runtime.shells import Shells
 from sessions.sandbox.base import ContainerSpec, ExecRequest, Sandbox, TerminalSize, Usage
 from sessions.sandbox.channel import GuestChannel
@@ -73,6 +75,8 @@ async def test_an_idle_container_is_suspended_and_its_files_stay(
     again = await sandboxes.connect(session)
     assert b"".join([piece async for piece in again.read_file("kept")]) == b"here"
     assert await state_of(session) == "connected"
+    started = (await Log(session).of(ContainerState))[-1]
+    assert (started.state, started.reason) == ("connected", STARTED_AGAIN)
 
 
 @pytest.mark.parametrize("case", ["used lately", "never", "turn runs", "kept"])
@@ -110,6 +114,11 @@ async def test_a_command_that_is_followed_keeps_its_container(
     assert await state_of(session) == "suspended"
 
 
+async def kept_by(session: Session) -> list[str]:
+    """What the log says keeps it, one entry for each change."""
+    return [body.by for body in await Log(session).of(SessionKept)]
+
+
 async def not_busy(sandbox: Sandbox, shell: Shell) -> bool:
     return not await sandbox.is_foreground_busy(shell.shell_id)
 
@@ -129,7 +138,9 @@ async def test_a_shell_at_its_prompt_does_not_keep_it_but_what_runs_in_one_does(
     await eventually(lambda: sandbox.is_foreground_busy(shell.shell_id))
     live.last_activity_at = timezone.now() - HOUR
     await reaper.suspend_idle()
+    await reaper.suspend_idle()
     assert await state_of(session) == "connected"
+    assert await kept_by(session) == ["shell"]
 
     live.typed.accept(9, b"\x03")
     await eventually(lambda: not_busy(sandbox, shell))
@@ -140,6 +151,29 @@ async def test_a_shell_at_its_prompt_does_not_keep_it_but_what_runs_in_one_does(
     assert row.container_state == "suspended"
     (ended,) = await Log(session).of(ShellEnded)
     assert "nobody used it" in ended.reason
+    assert await kept_by(session) == ["shell", ""]
+
+
+async def test_what_runs_in_a_shell_keeps_it_long_before_its_time_is_up_and_after_a_restart(
+    sandbox_runtime: Runtime, agent_session: Session, alice: User
+) -> None:
+    session = await idle(sandbox_runtime, agent_session)
+    sandboxes, shells = sandbox_runtime.sandboxes, sandbox_runtime.shells
+    sandbox = await sandboxes.connect(session)
+    shell = await shells.open(session=session, user=alice, size=TerminalSize(80, 24))
+    await eventually(lambda: not_busy(sandbox, shell))
+    shells.live(shell).typed.accept(0, b"sleep 60\n")
+    await eventually(lambda: sandbox.is_foreground_busy(shell.shell_id))
+    await log.append(session.id, [SessionKept("shell")])  # by the reaper of before
+    await shells.aclose()
+    await sandboxes.close_channels()
+
+    minutes_ago = timezone.now() - dt.timedelta(minutes=5)
+    await Session.objects.filter(id=session.id).aupdate(last_active_at=minutes_ago)
+    await Reaper(sandboxes, observe_s=0).suspend_idle()
+    row = await Session.objects.aget(id=session.id)
+    assert row.last_active_at > minutes_ago
+    assert await kept_by(session) == ["shell"]
 
 
 async def test_something_that_begins_in_the_same_moment_wins(
@@ -242,6 +276,7 @@ async def test_a_container_taken_up_from_before_is_watched_before_it_is_said_to_
     await watching.suspend_idle()
     row = await Session.objects.aget(id=session.id)
     assert timezone.now() - row.last_active_at < dt.timedelta(minutes=1), "it works"
+    assert await kept_by(session) == ["program"]
     resting = Reaper(sandbox_runtime.sandboxes, observe_s=0.3)
     await Session.objects.filter(id=session.id).aupdate(last_active_at=timezone.now() - HOUR)
     await resting.suspend_idle()
@@ -300,6 +335,7 @@ async def test_an_old_workspace_becomes_an_archive_and_comes_back_as_it_was(
     assert await sandboxes.backend.containers() == []
 
     back = await sandboxes.connect(row)
+    assert (await Log(session).of(ContainerState))[-1].reason == RESTORED
     assert b"".join([piece async for piece in back.read_file("deep/er/random.bin")]) == random
     assert (await back.stat("caf\udce9 \n name")).size == 8
     assert (await back.stat("empty")).kind == "folder"

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from sessions import services
-from sessions.events.types import CallEnded, CallStarted, Output, TurnEnded
+from sessions.events.types import CallEnded, CallStarted, Notice, Output, TurnEnded
 from sessions.models import Session, Turn, TurnStatus
 from sessions.runtime.process import Runtime
 from sessions.runtime.sandboxes import Sandboxes
@@ -58,6 +58,8 @@ async def test_a_turn_goes_on_in_the_next_process_and_no_command_runs_twice(
     await asyncio.sleep(0.3)  # output goes on while nobody reads it
     second = await _run(_another(sandbox_runtime))
     end = await Log(session).wait_for(is_end, 30)
+    (notice,) = await Log(session).of(Notice)
+    assert notice.text == "Berth was restarted. The turn goes on where it was."
     await _end(second)
 
     assert end.reason == "completed"

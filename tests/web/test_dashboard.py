@@ -179,6 +179,7 @@ async def test_examples_for_the_scripted_model_are_commands_that_run(alices):
     for path in ("/?choice=scripted:scripted", "/sessions/rows/?choice=scripted:scripted"):
         content = (await alices.get(path)).content.decode()
         assert 'data-example="```bash' in content
+        assert "<span>for i in 1 2 3 4 5; do echo $i; sleep 1; done</span>" in content
         assert "merge sort" not in content
     page = (await alices.get("/")).content.decode()
     assert 'placeholder="Describe the task' in page

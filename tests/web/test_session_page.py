@@ -7,9 +7,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import AsyncClient
 
+from sessions import services
 from sessions.events import log
 from sessions.events.types import CallEnded, CallStarted, Output
 from sessions.models import Session
+from sessions.sandbox.limits import Limits
+from tests.web.conftest import EmptyEngine
 
 JSON = {"Accept": "application/json"}
 
@@ -38,6 +41,40 @@ async def test_limits_are_shown(agent_session: Session, alice: User) -> None:
     page = (await (await signed_in(alice)).get(url(agent_session))).content.decode()
     for label, value in (("Memory", "1 GiB"), ("Processes", "512"), ("Command time", "2 min")):
         assert re.search(rf"<dt>{label}</dt>\s*<dd>{value}</dd>", page)
+
+
+async def test_the_disk_limit_says_who_holds_it(
+    agent_session: Session, alice: User, engine: EmptyEngine
+) -> None:
+    client = await signed_in(alice)
+    engine.is_away = True
+    page = (await client.get(url(agent_session))).content.decode()
+    assert re.search(r"<dt>Disk</dt>\s*<dd>10 GiB</dd>", page)
+    engine.is_away = False
+    page = (await client.get(url(agent_session))).content.decode()
+    assert re.search(r"<dt>Disk</dt>\s*<dd>10 GiB, watched</dd>", page)
+
+
+async def test_a_containers_page_says_where_it_comes_from(
+    agent_session: Session, alice: User
+) -> None:
+    container = await services.container_create(
+        owner=alice,
+        name="from-a-program",
+        provider="scripted",
+        model="scripted",
+        image="berth/sandbox",
+        limits=Limits(),
+    )
+    client = await signed_in(alice)
+    page = (await client.get(url(container))).content.decode()
+    assert "Made through the API." in page
+    assert "Nothing has run in it yet." in page
+    assert 'placeholder="Type a task for this container"' in page
+    rows = (await client.get("/sessions/rows/")).content.decode()
+    assert rows.count("made through the API, no task yet") == 1
+    page = (await client.get(url(agent_session))).content.decode()
+    assert "Made through the API." not in page
 
 
 async def test_title_is_text_whatever_is_in_it(agent_session: Session, alice: User) -> None:

@@ -150,6 +150,7 @@ async def dashboard_page(
         "form": form,
         "model": model_progress(),
         "is_scripted": _is_scripted(request),
+        "has_disk_quota": await runtime().has_disk_quota(),
         **await rows_context(request, search_words(request)),
     }
     return render(request, "sessions/dashboard.html", context, status=status)

@@ -21,6 +21,7 @@ from sessions.events.types import (
     ShellOpened,
 )
 from sessions.models import Session
+from sessions.runtime.wiring import runtime
 from sessions.sandbox.limits import Limits, size_text
 from sessions.web.forms import expiry_choices
 from sessions.web.http import UserHttpRequest, signed_in, wants_json
@@ -38,7 +39,8 @@ async def session_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
         "session_id": session.id,
         "owner_name": session.owner.get_username() if session.owner != request.user else "",
         "model_note": MODEL_NOTES.get(session.provider, ""),
-        "limit_rows": limit_rows(session),
+        "is_bare": await selectors.session_is_bare(session=session),
+        "limit_rows": limit_rows(session, has_disk_quota=await runtime().has_disk_quota()),
         "expiry_choices": expiry_choices(session.expires_after_s),
         "max_text_bytes": services.MAX_TEXT_BYTES,
         "max_upload_bytes": services.MAX_UPLOAD_BYTES,
@@ -46,15 +48,16 @@ async def session_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
     return render(request, "sessions/session.html", context)
 
 
-def limit_rows(session: Session) -> list[tuple[str, str]]:
+def limit_rows(session: Session, *, has_disk_quota: bool | None) -> list[tuple[str, str]]:
     """What the session may use, as label and value."""
     limits = Limits.from_json(session.limits)
+    disk = {True: ", quota", False: ", watched", None: ""}[has_disk_quota]
     return [
         ("Image", session.image),
         ("Memory", size_text(limits.memory_bytes)),
         ("CPUs", f"{limits.cpus:g}"),
         ("Processes", str(limits.pids)),
-        ("Disk", size_text(limits.disk_bytes)),
+        ("Disk", f"{size_text(limits.disk_bytes)}{disk}"),
         ("Command time", _duration(limits.command_timeout_s)),
         ("Output per command", size_text(limits.max_output_bytes)),
         ("Container life", _duration(limits.session_time_s)),

@@ -219,7 +219,15 @@ export class Composer {
       button.disabled = isStopping || !this.isOnline;
       button.querySelector("[data-label]").textContent = isStopping ? "Stopping…" : "Stop";
     }
-    this.text.placeholder = this.isGone ? "This session was deleted" : running ? "Write the next message" : "Ask for something else";
+    this.text.placeholder = this.#placeholder(running);
+  }
+
+  #placeholder(running) {
+    if (this.isGone) return "This session was deleted";
+    if (running) return "Write the next message";
+    // Before the log is read, what the server wrote there holds.
+    if (!this.state) return this.text.placeholder;
+    return this.state.hasTurns ? "Ask for something else" : "Type a task for this container";
   }
 
   #renderQueue({ queue, running }) {

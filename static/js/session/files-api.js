@@ -50,6 +50,9 @@ export class FilesApi {
   constructor(urls) {
     this.urls = urls;
     this.maxUploadBytes = Infinity;
+    /** Requests under way that start a container where there is none. */
+    this.waiting = 0;
+    this.onWaiting = () => {};
   }
 
   /** @param {string} query @param {number} limit @returns {Promise<Listing>} */
@@ -65,7 +68,7 @@ export class FilesApi {
    * @param {string|null} file
    */
   async changes(folders, file) {
-    return (await this.#post(this.urls.changes, { folders, file })).json();
+    return (await this.#post(this.urls.changes, { folders, file }, { rouses: false })).json();
   }
 
   /** @param {string} query @param {{as?: string, offset?: number, signal?: AbortSignal}} options */
@@ -102,7 +105,7 @@ export class FilesApi {
 
   /** Uploads in pieces that were begun. @returns {Promise<{id: string, path: string, size: number, offset: number}[]>} */
   async unfinished() {
-    return (await (await this.#ask(this.urls.uploads)).json()).uploads;
+    return (await (await this.#ask(this.urls.uploads, { rouses: false })).json()).uploads;
   }
 
   /** @param {string} id */
@@ -118,12 +121,26 @@ export class FilesApi {
     return `${this.urls.archive}?path=${query}`;
   }
 
-  #post(url, body) {
+  #post(url, body, { rouses = true } = {}) {
     const headers = { ...csrfHeaders(), "Content-Type": "application/json" };
-    return this.#ask(url, { method: "POST", headers, body: JSON.stringify(body) });
+    return this.#ask(url, { method: "POST", headers, body: JSON.stringify(body), rouses });
   }
 
-  async #ask(url, options = {}) {
+  async #ask(url, { rouses = true, ...options } = {}) {
+    this.#wait(rouses ? 1 : 0);
+    try {
+      return await this.#fetch(url, options);
+    } finally {
+      this.#wait(rouses ? -1 : 0);
+    }
+  }
+
+  #wait(change) {
+    this.waiting += change;
+    this.onWaiting();
+  }
+
+  async #fetch(url, options) {
     const headers = { Accept: "application/json", ...options.headers };
     let response;
     try {

@@ -3,7 +3,7 @@
 
 import { csrfHeaders } from "berth/ui";
 import { errorFrom, FilesError } from "berth/files-api";
-import { backoff } from "berth/session/socket";
+import { backoff } from "berth/session/retries";
 
 /** Shorter files go in one request. */
 export const LONG_BYTES = 8 * 1024 * 1024;

@@ -15,6 +15,15 @@ import { fileLabel } from "berth/session/timeline_message";
 
 /** The server takes no more. */
 const MAX_WATCHED = 200;
+const START = "Starting the container to read its files…";
+/** What a request waits for, by the state of the container. @type {Record<string, string>} */
+const STARTING = {
+  pending: START,
+  suspended: START,
+  disconnected: START,
+  failed: START,
+  expired: "Restoring the archived files and starting the container…",
+};
 const URL_NAMES = ["list", "changes", "view", "raw", "archive", "upload", "uploads", "folder", "rename", "delete"];
 
 /**
@@ -36,6 +45,8 @@ export function mountFiles(root, options = {}) {
     setRunning: (isRunning) => panel.refresher.setRunning(isRunning),
     /** The socket is open, or not. @param {boolean} isConnected */
     setConnected: (isConnected) => panel.watch.connected(isConnected),
+    /** Whether there is a container to read from. @param {string} state */
+    setContainerState: (state) => panel.setContainerState(state),
     /** What the socket says of folders. @param {{changed: string[], all: boolean, watched: boolean}} frame */
     foldersChanged: (frame) => panel.watch.take(frame),
     /** Show a file. @param {string} query */
@@ -49,6 +60,8 @@ class FilesPanel {
     this.root = root;
     this.canWrite = canWrite;
     this.api = new FilesApi(urls);
+    this.api.onWaiting = () => this.#showStarting();
+    this.containerState = "connected";
     this.model = new FilesModel(this.api, () => this.render());
     this.tree = new FilesTree(root.querySelector(".files-tree"), this.#treeActions());
     this.viewer = new FilesViewer(root, this.api, {
@@ -120,6 +133,19 @@ class FilesPanel {
   #showWatched(isWatched) {
     this.root.dataset.watched = String(isWatched);
     this.refresher.setWatched(isWatched);
+  }
+
+  setContainerState(state) {
+    this.containerState = state;
+    this.#showStarting();
+  }
+
+  /** A look at the files starts a container, which nobody should find out by its figures. */
+  #showStarting() {
+    const line = this.root.querySelector(".files-starting");
+    const text = this.api.waiting > 0 ? (STARTING[this.containerState] ?? "") : "";
+    if (line.textContent !== text) line.textContent = text;
+    line.hidden = !text;
   }
 
   showTrouble(message) {

@@ -81,6 +81,18 @@ export function describeEnding(ending) {
   }
 }
 
+/**
+ * How a person's shell ended, as sentences: one that was ended with a reason needs no second word.
+ * @param {object} ending @param {string} reason
+ * @returns {{text: string, level: "ok" | "warn" | "danger"}}
+ */
+export function describeShellEnd(ending, reason = "") {
+  const { text, level } = describeEnding(ending);
+  if (ending.kind === "container_lost") return { text: `ended. ${reason || "The container is gone."}`, level };
+  if (ending.kind === "stopped" && reason) return { text: `ended. ${reason}`, level };
+  return { text: `ended: ${text}. ${reason}`.trim(), level };
+}
+
 function sizes(limit, name, figure) {
   const parts = [];
   if (limit) parts.push(`limit ${formatBytes(limit)}`);

@@ -54,6 +54,7 @@ const files = mountFiles(document.querySelector("#files-panel"), {
 });
 const shells = new ShellsPanel(document.querySelector("#shells-panel"), {
   sessionId: urls.sessionId,
+  userName: urls.userName,
   socketUrl: urls.socketUrl,
   callUrl,
   onShow: () => layout.show("shell"),
@@ -107,6 +108,7 @@ function onEvents(events) {
   });
   // A replay would flicker through every state the session ever had.
   if (!isCaughtUp) return;
+  for (const event of events) rest.write(event);
   if (isStateChanged) renderState();
   if (events.some(({ type }) => type === "call.ended" || type === "turn.ended")) files.refresh();
 }
@@ -115,8 +117,10 @@ function renderState() {
   header.update(state);
   composer.update(state);
   resources.update(state);
+  timeline.update(state);
   files.setRunning(state.running !== null);
-  rest.setRunning(state.running !== null || state.queue.length > 0);
+  files.setContainerState(state.containerState);
+  rest.update(state);
   root.dataset.running = String(state.running !== null);
 }
 
@@ -157,6 +161,7 @@ function onState(socketState) {
   if (socketState.name === "ended" && socketState.code === CLOSE_NOT_FOUND) {
     header.setGone();
     composer.setGone();
+    rest.setGone();
   }
 }
 

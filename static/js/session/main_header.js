@@ -85,7 +85,10 @@ export class SessionHeader {
 
   /** @param {string} name of the container in the engine, empty when there is none */
   setContainer(name) {
-    this.part("container-name").textContent = name || "–";
+    const shown = this.part("container-name");
+    shown.textContent = name || "–";
+    shown.title = name;
+    this.part("container-copy").hidden = !name;
   }
 
   setTitle(title) {

@@ -123,25 +123,31 @@ export class ResourcePanel {
   }
 
   #drawStrip() {
-    const latest = this.history.latest;
+    const { latest, current } = this.history;
     const to = this.#end();
     const start = this.history.first?.at ?? to;
     const from = Math.min(to - SHORT_SPARK_MS, Math.max(start, to - SPARK_MS));
     for (const { metric, item, value, of, spark } of this.items) {
-      const figure = latest && metric.value(latest.sample);
+      const figure = current && metric.value(current.sample);
       const limit = latest && metric.limit(latest.sample);
       const isKnown = figure !== null && figure !== undefined;
       value.textContent = isKnown ? metric.format(figure) : "–";
       of.textContent = isKnown && limit && metric.name !== "cpu" ? ` / ${metric.format(limit)}` : "";
-      const level = latest ? levelOf(metric, latest.sample) : "ok";
+      const level = current ? levelOf(metric, current.sample) : "ok";
       item.dataset.level = level;
-      this.#warn(metric, level, latest?.sample);
+      this.#warn(metric, level, current?.sample);
       spark.draw(metric, this.history.lines(metric, from, to), limit, from, to);
     }
     const words = latest ? METRICS.map((metric) => describe(metric, latest.sample)).join(", ") : "nothing recorded yet";
     const when = !latest || this.root.dataset.state === "live" ? "" : `, as of ${formatTime(latest.at)}`;
-    this.button.setAttribute("aria-label", `Resources: ${words}${when}`);
-    this.button.title = latest ? `${words}${when}` : "Figures appear when something runs";
+    const rest = latest && !current ? `${this.#absence}, last ` : "";
+    this.button.setAttribute("aria-label", `Resources: ${rest}${words}${when}`);
+    this.button.title = latest ? `${rest}${words}${when}` : "Figures appear when something runs";
+  }
+
+  /** Why there is no figure of now. */
+  get #absence() {
+    return this.history.isGone ? "at rest" : "not known yet";
   }
 
   #warn(metric, level, sample) {
@@ -166,7 +172,8 @@ export class ResourcePanel {
     const pointed = this.cursor === null ? null : this.history.sampleAt(this.cursor);
     for (const chart of this.charts) {
       const lines = this.history.lines(chart.metric, from, to);
-      chart.draw({ lines, sample: latest?.sample ?? null, from, to });
+      const caption = latest && !this.history.current ? `${chart.metric.label} ${this.#absence}` : "";
+      chart.draw({ lines, sample: latest?.sample ?? null, from, to, caption });
       chart.showCursor(this.cursor, pointed);
     }
     for (const range of this.root.querySelectorAll("[data-range]")) {
@@ -183,7 +190,8 @@ export class ResourcePanel {
     }
     const { memory_peak_bytes: peak } = latest.sample;
     const highest = peak ? ` Highest memory use: ${formatBytes(peak)}.` : "";
-    const when = this.root.dataset.state === "live" ? "Now." : `As of ${formatTime(latest.at)}.`;
+    const asOf = this.history.current ? "As of" : "Last known at";
+    const when = this.root.dataset.state === "live" ? "Now." : `${asOf} ${formatTime(latest.at)}.`;
     return when + highest;
   }
 }

@@ -49,11 +49,13 @@ export class Spark {
   }
 }
 
-const LEFT = 62;
-const BOTTOM = 20;
+const LEFT = 56;
+const BOTTOM = 18;
 const TOP = 6;
-const RIGHT = 8;
-const HEIGHT = 124;
+const RIGHT = 4;
+const HEIGHT = 100;
+/** With less width only one end of the time has a label. */
+const NARROW_PX = 130;
 
 /** One metric with axes, its limit and a cursor. */
 export class Chart {
@@ -67,8 +69,8 @@ export class Chart {
     this.width = 0;
   }
 
-  /** @param {{lines: [number, number][][], sample: any, from: number, to: number}} shown */
-  draw({ lines, sample, from, to }) {
+  /** @param {{lines: [number, number][][], sample: any, from: number, to: number, caption: string}} shown */
+  draw({ lines, sample, from, to, caption }) {
     const { metric, svg } = this;
     this.width = Math.max(160, this.root.clientWidth);
     svg.setAttribute("width", this.width);
@@ -76,7 +78,7 @@ export class Chart {
     const limit = sample ? metric.limit(sample) : null;
     const top = axisTop(metric, highestOf(lines), limit);
     this.box = { from, to, top, width: this.width - LEFT - RIGHT, height: HEIGHT - TOP - BOTTOM };
-    this.caption.textContent = describe(metric, sample);
+    this.caption.textContent = caption || describe(metric, sample);
     const plot = element("g", { transform: `translate(${LEFT} ${TOP})` });
     this.#axes(plot, limit);
     plot.append(
@@ -101,7 +103,7 @@ export class Chart {
     }
     const below = height + BOTTOM - 5;
     plot.append(
-      element("text", { x: 0, y: below }, formatTime(from)),
+      ...(width < NARROW_PX ? [] : [element("text", { x: 0, y: below }, formatTime(from))]),
       element("text", { x: width, y: below, "text-anchor": "end" }, formatTime(to)),
     );
     if (limit && top >= limit) {

@@ -70,12 +70,22 @@ export class ResourceHistory {
     this.entries = [];
     /** What is recorded: the turn, and shells by their ids. @type {Set<string>} */
     this.running = new Set();
+    /** There is no container, or a new one of which nothing is known: what holds now is nothing. */
+    this.isAtRest = false;
+    this.isGone = false;
   }
 
   /** @returns whether the event had anything to say about resources */
   add(event) {
-    if (event.type === "resources") this.entries.push({ at: event.at, sample: event });
-    else if (!this.#hasEnded(event) || !this.latest) return false;
+    if (event.type === "container.state") {
+      this.isGone = event.state !== "connected";
+      this.isAtRest ||= this.isGone;
+      return true;
+    }
+    if (event.type === "resources") {
+      this.entries.push({ at: event.at, sample: event });
+      this.isAtRest = this.isGone; // the last figures may come behind the container's end
+    } else if (!this.#hasEnded(event) || !this.latest) return false;
     else this.entries.push({ at: event.at, sample: null });
     if (this.entries.length > MAX_SAMPLES) this.#thin();
     return true;
@@ -98,6 +108,11 @@ export class ResourceHistory {
   /** The newest figures, also those of a turn that ended; null before any. */
   get latest() {
     return this.entries.findLast(({ sample }) => sample !== null) ?? null;
+  }
+
+  /** What the container uses as far as is known; null when it is not the one of the figures. */
+  get current() {
+    return this.isAtRest ? null : this.latest;
   }
 
   get first() {

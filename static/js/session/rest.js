@@ -6,6 +6,10 @@ import { toast } from "berth/ui";
 
 /** Somebody who types keeps the session awake; told to the server this often. */
 const TYPING_EVERY_MS = 60_000;
+/** Keep comes to where Resume was: not under the second click of a double one. */
+const KEEP_LATER_MS = 1500;
+const AT_REST = new Set(["suspended", "archived"]);
+const AT_WORK = new Set(["running", "starting"]);
 
 export class Rest {
   /**
@@ -18,8 +22,10 @@ export class Rest {
     this.onSession = onSession;
     this.part = (name) => root.querySelector(`[data-rest=${name}]`);
     this.session = null;
-    this.isRunning = false;
+    this.isRunning = this.isGone = false;
+    this.keptBy = "";
     this.typedAt = 0;
+    this.rousedAt = -KEEP_LATER_MS;
     this.#wire();
     setInterval(() => this.render(), 1000);
   }
@@ -45,14 +51,39 @@ export class Rest {
     this.render();
   }
 
-  /** A turn runs, or waits to: nothing is suspended meanwhile. */
-  setRunning(isRunning) {
-    this.isRunning = isRunning;
+  /**
+   * What the log says is known at once; the server's description of the session comes seconds later.
+   * @param {import("berth/session/protocol").SessionEvent} event
+   */
+  write(event) {
+    const { session } = this;
+    if (!session) return;
+    if (event.type === "container.state") session.container_state = event.state;
+    else if (event.type === "session.status") session.status = event.status;
+    else return;
+    const mayRest = session.container_state === "connected" && !AT_WORK.has(session.status);
+    const rests = mayRest && session.expires_after_s > 0;
+    session.suspends_at = rests ? event.at + session.expires_after_s * 1000 : null;
+    this.render();
+  }
+
+  /** @param {import("berth/session/state").SessionState} state */
+  update(state) {
+    // A turn runs, or waits to: nothing is suspended meanwhile.
+    this.isRunning = state.running !== null || state.queue.length > 0;
+    this.keptBy = state.keptBy;
+    this.render();
+  }
+
+  /** Deleted elsewhere: there is nothing to keep, and no time runs. */
+  setGone() {
+    this.isGone = true;
+    this.part("expiry").disabled = true;
     this.render();
   }
 
   typed() {
-    const isIdle = this.session?.suspends_at != null;
+    const isIdle = !this.isGone && this.session?.suspends_at != null;
     if (!isIdle || Date.now() - this.typedAt < TYPING_EVERY_MS) return;
     this.typedAt = Date.now();
     // Nobody asked for it, so nobody is told when it fails.
@@ -72,15 +103,23 @@ export class Rest {
   }
 
   render() {
-    const { kind, text } = describeRest(this.isRunning ? null : this.session, this.now());
+    const isQuiet = !this.isRunning && !this.isGone;
+    const { kind, text } = describeRest(isQuiet ? this.session : null, this.now(), this.keptBy);
     const box = this.part("box");
+    if (AT_REST.has(box.dataset.kind) && !AT_REST.has(kind)) this.#rouse();
     box.dataset.kind = kind;
     box.hidden = kind === "none";
     const label = this.part("text");
     if (label.textContent !== text) label.textContent = text;
-    this.part("keep").hidden = kind !== "waits" && kind !== "soon";
+    const isRoused = performance.now() - this.rousedAt < KEEP_LATER_MS;
+    this.part("keep").hidden = isRoused || (kind !== "waits" && kind !== "soon");
     this.part("resume").hidden = kind !== "suspended" && kind !== "archived";
     this.part("resume").textContent = kind === "archived" ? "Restore" : "Resume";
     this.part("download").hidden = kind !== "archived";
+  }
+
+  #rouse() {
+    this.rousedAt = performance.now();
+    setTimeout(() => this.render(), KEEP_LATER_MS);
   }
 }

@@ -3,9 +3,8 @@
 import { CLOSE_NOT_FOUND, CLOSE_NOT_SIGNED_IN, FrameError } from "berth/session/protocol";
 import { ShellInput } from "berth/session/shell_input";
 import { inputFrame, parseControl, parseOutput } from "berth/session/shell_protocol";
-import { backoff } from "berth/session/socket";
+import { Retries } from "berth/session/retries";
 
-const GOOD_AFTER_MS = 5000;
 const PING_MS = 10_000;
 const SILENCE_MS = 25_000;
 const ACK_BYTES = 64 * 1024;
@@ -36,29 +35,25 @@ export class ShellSocket {
     /** Bytes handed over so far; null before the first. @type {number | null} */
     this.offset = null;
     this.rendered = this.acked = 0;
-    this.attempt = 0;
     this.isClosed = this.hasEnded = false;
     this.hadKeyboard = this.isSynced = false;
     this.socket = null;
-    this.retry = () => this.connect();
-    this.cut = () => this.#cut();
-    addEventListener("online", this.retry);
-    addEventListener("pageshow", this.retry);
-    addEventListener("offline", this.cut);
+    this.retries = new Retries({ connect: () => this.connect(), cut: () => this.#cut() });
   }
 
   connect() {
     if (this.isClosed || this.socket || this.hasEnded) return;
-    clearTimeout(this.timer);
+    this.retries.connecting();
     this.handlers.onConnection({ name: this.offset === null ? "connecting" : "waiting" });
     const socket = new WebSocket(this.url);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     socket.onopen = () => {
-      this.openedAt = this.heardAt = performance.now();
+      this.heardAt = performance.now();
       const isNew = this.offset === null;
       socket.send(JSON.stringify({ type: "attach", viewer: this.viewer, offset: this.offset, is_new: isNew }));
       this.pinging = setInterval(() => this.#ping(), PING_MS);
+      this.retries.opened();
     };
     socket.onmessage = ({ data }) => {
       if (this.socket === socket) this.#received(data);
@@ -144,7 +139,6 @@ export class ShellSocket {
     this.#say({ type: "resize", columns, rows });
   }
 
-  /** A browser keeps a dead connection open for minutes when the network goes away under it. */
   #cut() {
     const { socket } = this;
     if (!socket) return;
@@ -163,20 +157,15 @@ export class ShellSocket {
       this.close();
       return;
     }
-    if (performance.now() - (this.openedAt ?? Infinity) > GOOD_AFTER_MS) this.attempt = 0;
-    this.timer = setTimeout(() => this.connect(), backoff(this.attempt));
-    this.attempt += 1;
+    this.retries.later();
     this.handlers.onConnection({ name: "waiting" });
   }
 
   close() {
     this.isClosed = true;
-    clearTimeout(this.timer);
+    this.retries.close();
     clearTimeout(this.ackTimer);
     clearInterval(this.pinging);
-    removeEventListener("online", this.retry);
-    removeEventListener("pageshow", this.retry);
-    removeEventListener("offline", this.cut);
     this.socket?.close();
     this.socket = null;
   }

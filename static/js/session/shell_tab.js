@@ -1,6 +1,6 @@
 // One shell on the page: its screen, its connection, and the line that says how things stand.
 
-import { describeEnding } from "berth/session/format";
+import { describeShellEnd } from "berth/session/format";
 import { keySequence, withControl } from "berth/session/shell_keys";
 import { ShellScreen } from "berth/session/shell_screen";
 import { ShellSocket } from "berth/session/shell_socket";
@@ -8,15 +8,17 @@ import { toast } from "berth/ui";
 
 const encoder = new TextEncoder();
 const TYPING = "You have the keyboard.";
+const ELSEWHERE = "You have the keyboard in another tab or window.";
 
 export class ShellTab {
   /**
    * @param {HTMLElement} parent where its screen goes
    * @param {{shell_id: string, number: number}} shell
-   * @param {{socketUrl: string, viewer: string, onChange(): void, onLeave(): void}} options
+   * @param {{socketUrl: string, viewer: string, userName: string, onChange(): void, onLeave(): void}} options
    */
-  constructor(parent, shell, { socketUrl, viewer, onChange, onLeave }) {
+  constructor(parent, shell, { socketUrl, viewer, userName, onChange, onLeave }) {
     this.id = shell.shell_id;
+    this.userName = userName;
     this.number = shell.number;
     this.onChange = onChange;
     this.keyboard = null;
@@ -71,9 +73,8 @@ export class ShellTab {
   get state() {
     const { keyboard, connection, ending } = this;
     if (ending) {
-      const { text, level } = describeEnding(ending.ending);
-      const how = ending.reason || (ending.ending.kind === "container_lost" ? "The container is gone." : "");
-      return { name: "ended", text: `Ended: ${text}. ${how}`.trim(), level, action: "new" };
+      const { text, level } = describeShellEnd(ending.ending, ending.reason);
+      return { name: "ended", text: `E${text.slice(1)}`, level, action: "new" };
     }
     if (connection.name === "refused") return { name: "refused", text: connection.reason, level: "danger", action: "" };
     if (connection.name === "waiting") {
@@ -82,7 +83,10 @@ export class ShellTab {
     if (!keyboard) return { name: "connecting", text: "Connecting…", level: "", action: "" };
     if (!keyboard.viewer) return { name: "free", text: "Nobody has the keyboard.", level: "", action: "take" };
     if (!keyboard.is_mine) {
-      return { name: "watching", text: `Watching. ${keyboard.user} has the keyboard.`, level: "", action: "take" };
+      // The same person in another tab is no stranger.
+      const isSelf = keyboard.user === this.userName;
+      const text = isSelf ? ELSEWHERE : `Watching. ${keyboard.user} has the keyboard.`;
+      return { name: "watching", text, level: "", action: "take" };
     }
     if (!keyboard.is_attached) {
       return { name: "connecting", text: "Connecting to the container…", level: "", action: "" };

@@ -7,8 +7,8 @@ import { confirmDialog, toast } from "berth/ui";
 export class ShellsPanel {
   /**
    * @param {HTMLElement} panel
-   * @param {{sessionId: string, socketUrl: string, callUrl(id: string): string, onShow(): void,
-   *          onLeave(): void}} options
+   * @param {{sessionId: string, userName: string, socketUrl: string, callUrl(id: string): string,
+   *          onShow(): void, onLeave(): void}} options
    */
   constructor(panel, options) {
     this.panel = panel;
@@ -139,6 +139,7 @@ export class ShellsPanel {
       const tab = new ShellTab(this.screens, shell, {
         socketUrl: `${this.options.socketUrl}shells/${shell.shell_id}/`,
         viewer: this.memory.viewer,
+        userName: this.options.userName,
         onChange: () => this.render(),
         onLeave: this.options.onLeave,
       });

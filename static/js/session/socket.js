@@ -10,11 +10,8 @@ import {
   parseBinaryFrame,
   parseTextFrame,
 } from "berth/session/protocol";
+import { Retries } from "berth/session/retries";
 
-const BACKOFF_MIN_MS = 500;
-const BACKOFF_MAX_MS = 10_000;
-/** A connection that stayed this long was a good one: the next wait starts small again. */
-const GOOD_AFTER_MS = 5000;
 /** A server that says nothing at all while connecting is not there. */
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -22,12 +19,6 @@ const ENDINGS = new Map([
   [CLOSE_NOT_SIGNED_IN, "You are signed out."],
   [CLOSE_NOT_FOUND, "This session is gone."],
 ]);
-
-/** Milliseconds before attempt `attempt` (from 0), spread so that not everyone returns at once. */
-export function backoff(attempt, random = Math.random) {
-  const full = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** attempt);
-  return Math.round(Math.max(BACKOFF_MIN_MS, full * (0.5 + random() / 2)));
-}
 
 export class SessionSocket {
   /**
@@ -43,17 +34,11 @@ export class SessionSocket {
     this.handlers = handlers;
     this.callId = callId;
     this.sequence = new Sequence(after, callId === "");
-    this.attempt = 0;
     this.resumedAfter = after;
     this.isEnded = false;
     /** @type {WebSocket | null} */
     this.socket = null;
-    this.timer = 0;
-    this.retry = () => this.retryNow();
-    this.cut = () => this.#cut();
-    addEventListener("offline", this.cut);
-    addEventListener("online", this.retry);
-    addEventListener("pageshow", this.retry);
+    this.retries = new Retries({ connect: () => this.connect(), cut: () => this.#cut() });
   }
 
   get lastSeq() {
@@ -66,20 +51,19 @@ export class SessionSocket {
 
   connect() {
     if (this.isEnded || this.socket) return;
-    clearTimeout(this.timer);
+    this.retries.connecting();
     this.handlers.onState?.({ name: "connecting" });
     const socket = new WebSocket(this.url);
     socket.binaryType = "arraybuffer";
     this.socket = socket;
-    let openedAt = 0;
     const after = this.lastSeq;
     const tooLong = setTimeout(() => socket.close(), CONNECT_TIMEOUT_MS);
     socket.onopen = () => {
-      openedAt = performance.now();
       clearTimeout(tooLong);
       this.resumedAfter = after;
       socket.send(followFrame(after, this.callId));
       this.handlers.onState?.({ name: "open" });
+      this.retries.opened();
     };
     socket.onmessage = (message) => {
       if (this.socket === socket) this.#received(message.data);
@@ -88,7 +72,6 @@ export class SessionSocket {
       clearTimeout(tooLong);
       if (this.socket !== socket) return;
       this.socket = null;
-      if (openedAt && performance.now() - openedAt > GOOD_AFTER_MS) this.attempt = 0;
       this.#closed(event.code);
     };
   }
@@ -116,13 +99,10 @@ export class SessionSocket {
       this.#end({ name: "ended", code, reason });
       return;
     }
-    const wait = backoff(this.attempt);
-    this.attempt += 1;
-    this.timer = setTimeout(() => this.connect(), wait);
+    const wait = this.retries.later();
     this.handlers.onState?.({ name: "waiting", retryAt: Date.now() + wait });
   }
 
-  /** A browser keeps a dead connection open for minutes when the network goes away under it. */
   #cut() {
     const { socket } = this;
     if (!socket) return;
@@ -148,15 +128,12 @@ export class SessionSocket {
   }
 
   retryNow() {
-    if (!this.socket && !this.isEnded) this.connect();
+    this.connect();
   }
 
   close() {
     this.isEnded = true;
-    clearTimeout(this.timer);
-    removeEventListener("offline", this.cut);
-    removeEventListener("online", this.retry);
-    removeEventListener("pageshow", this.retry);
+    this.retries.close();
     this.socket?.close();
     this.socket = null;
   }

@@ -5,7 +5,8 @@
  * @typedef {{status: string, containerState: string, containerReason: string, title: string,
  *            running: {turn: number, at: number, isStopping: boolean} | null,
  *            queue: QueuedTurn[], inputTokens: number, outputTokens: number,
- *            runningCalls: Set<string>, workedMs: number, openShells: Set<string>}} SessionState
+ *            runningCalls: Set<string>, workedMs: number, openShells: Set<string>, keptBy: string,
+ *            hasTurns: boolean, hasShells: boolean}} SessionState
  */
 
 /** @returns {SessionState} */
@@ -22,6 +23,9 @@ export function newState() {
     runningCalls: new Set(),
     workedMs: 0,
     openShells: new Set(),
+    keptBy: "",
+    hasTurns: false,
+    hasShells: false,
   };
 }
 
@@ -33,12 +37,16 @@ const CASES = {
   "session.status": (state, { status }) => {
     state.status = status;
   },
+  "session.kept": (state, { by }) => {
+    state.keptBy = by;
+  },
   "container.state": (state, event) => {
     state.containerState = event.state;
     state.containerReason = event.reason;
   },
   "turn.queued": (state, { turn, text, files, at }) => {
     state.queue.push({ turn, text, files, at });
+    state.hasTurns = true;
   },
   "turn.removed": (state, { turn }) => {
     state.queue = state.queue.filter((queued) => queued.turn !== turn);
@@ -61,6 +69,7 @@ const CASES = {
   },
   "shell.opened": (state, event) => {
     state.openShells.add(event.shell_id);
+    state.hasShells = true;
   },
   "shell.ended": (state, event) => {
     state.openShells.delete(event.shell_id);

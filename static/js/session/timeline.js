@@ -1,8 +1,9 @@
 // The left side: the session as a list that grows at its end.
 
-import { describeEnding, formatDuration, formatNumber } from "berth/session/format";
+import { describeShellEnd, formatDuration, formatNumber } from "berth/session/format";
 import { CallCard } from "berth/session/timeline_call";
 import { ModelMessage, userMessage } from "berth/session/timeline_message";
+import { RestNote, isOfRest } from "berth/session/timeline_rest";
 
 const NEAR_END_PX = 80;
 /** A scroll this long after a person's last wheel, touch, key or press is not theirs. */
@@ -37,6 +38,10 @@ export class Timeline {
     this.queued = new Map();
     /** What is told of shells by their numbers, and who typed last. */
     this.shells = new Map();
+    /** Ends of shells whose reason may be told again, of their container. @type {{element: HTMLElement, reason: string, number: number}[]} */
+    this.shellEnds = [];
+    /** @type {RestNote | null} */
+    this.rest = null;
     this.retry = null;
     /** Stands at the end while the model has been asked and says nothing yet. */
     this.thinking = Object.assign(document.createElement("p"), {
@@ -137,6 +142,12 @@ export class Timeline {
     this.#schedule();
   }
 
+  /** @param {import("berth/session/state").SessionState} state */
+  update(state) {
+    const nothing = this.list.querySelector("[data-timeline=nothing]");
+    if (nothing) nothing.hidden = state.hasTurns || state.hasShells;
+  }
+
   #schedule() {
     if (this.frame) return;
     const run = () => {
@@ -229,6 +240,27 @@ export class Timeline {
     element.querySelector("[data-part=show]").addEventListener("click", () => this.handlers.onShell(event.shell_id));
     this.append(element);
     this.announce(text);
+    return element;
+  }
+
+  /** Its reason stands in one place: a shell that ended with its container says just that. */
+  containerState(event) {
+    if (!event.reason) return;
+    for (const { element, reason, number } of this.shellEnds) {
+      if (reason === event.reason) {
+        element.querySelector("[data-part=text]").textContent = `Shell ${number} ended with the container.`;
+      }
+    }
+    this.shellEnds = [];
+    if (!isOfRest(event)) {
+      this.note(event.state === "failed" ? "error" : "info", event.reason);
+      return;
+    }
+    if (!this.rest || this.list.lastElementChild !== this.rest.element) {
+      this.rest = new RestNote(this.note("info", ""));
+    }
+    this.rest.add(event);
+    this.announce(event.reason);
   }
 
   retrying(event) {
@@ -297,9 +329,7 @@ const CASES = {
   },
   "provider.retry": (timeline, event) => timeline.retrying(event),
   notice: (timeline, event) => timeline.note(event.level, event.text),
-  "container.state": (timeline, event) => {
-    if (event.reason) timeline.note(event.state === "failed" ? "error" : "info", event.reason);
-  },
+  "container.state": (timeline, event) => timeline.containerState(event),
   "call.started": (timeline, event) => {
     timeline.endRetry();
     timeline.startCall(event);
@@ -330,10 +360,11 @@ const CASES = {
     if (isHandover) timeline.shellNote(event, `${event.user} took over the keyboard of Shell ${shell.number}.`);
   },
   "shell.ended": (timeline, event) => {
-    const shell = timeline.shells.get(event.shell_id);
-    const { text, level } = describeEnding(event.ending);
-    const how = event.reason ? `${text}. ${event.reason}` : `${text}.`;
-    timeline.shellNote(event, `Shell ${shell?.number ?? ""} ended: ${how}`, level === "danger" && event.ending.kind !== "exit" ? "warning" : "info");
+    const number = timeline.shells.get(event.shell_id)?.number ?? 0;
+    const { text, level } = describeShellEnd(event.ending, event.reason);
+    const isTrouble = level === "danger" && event.ending.kind !== "exit";
+    const element = timeline.shellNote(event, `Shell ${number} ${text}`, isTrouble ? "warning" : "info");
+    if (event.reason) timeline.shellEnds.push({ element, reason: event.reason, number });
   },
   "tool.result": (timeline, event) => {
     if (event.text) timeline.note("warning", event.text);
