@@ -20,7 +20,7 @@ from sessions.sandbox.limits import Limits
 from tests.sandbox.child_backend import ChildBackend
 from tests.scripted_models import ScriptedModels
 
-pytest_plugins = ["tests.no_silent_skips", "tests.groups"]
+pytest_plugins = ["tests.no_silent_skips", "tests.groups", "tests.emptied_tables"]
 
 
 def pytest_unconfigure() -> None:
