@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 
+import pytest
 from typing_extensions import override
 
 from sessions.sandbox.base import DuplexStream
@@ -74,6 +75,7 @@ serve(dict(zip(names, (*sys.argv[1:], ""), strict=True)))
 """
 
 
+@pytest.mark.slow
 async def test_a_channel_whose_host_falls_silent_is_let_go_of(tmp_path):
     """As after a kill of the engine: the pipes stay open for ever, and nobody writes to them."""
     path = tmp_path / "guest.sock"

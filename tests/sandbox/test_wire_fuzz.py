@@ -192,9 +192,7 @@ host_frames = st.one_of(
 )
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     is_polite=st.booleans(),
     pieces=st.lists(st.one_of(host_frames, st.binary(max_size=40)), max_size=12),
