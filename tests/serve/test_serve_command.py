@@ -60,7 +60,7 @@ def test_signal_ends_it_quickly_and_quietly(server: ServerProcess, number: signa
     quiet = server.log
     start = time.monotonic()
     assert server.stop(number) == 0
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 9, "not even as long as Daphne waits for its applications"
     after = server.log.removeprefix(quiet)
     assert "Traceback" not in after
     assert "Exception" not in after
