@@ -1,6 +1,9 @@
 # Two commands do all the set-up: `make run` and `make test`. The rest is for people who change
 # Berth. Steps that are done already cost next to nothing.
 
+# Without it each process of the tests compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PREPARE := @sh scripts/with_python.sh -m scripts.prepare
 BIN := .venv/bin
 

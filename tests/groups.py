@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+from xdist.workermanage import WorkerController  # type: ignore[import-untyped]
 
 ENGINE_MARKERS = ("docker", "e2e", "model")
 ENGINE_FOLDERS = frozenset({"bootstrap", "docker", "e2e", "evaluation", "sandbox", "serve"})
@@ -32,6 +33,13 @@ def group_of(nodeid: str) -> str:
 class ByGroup(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """xdist begins with the group of most tests: those of chaos are few, and take longest."""
+        for group in ("engine", "chaos"):
+            if group in self.workqueue:
+                self.workqueue.move_to_end(group, last=False)
+        super()._assign_work_unit(node)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
