@@ -79,7 +79,7 @@ def test_the_guests_json_refuses_what_would_blow_it_up():
 class Visitor:
     def __init__(self, guest: ChildGuest) -> None:
         self.socket, theirs = socket.socketpair()
-        self.socket.settimeout(5)
+        self.socket.settimeout(20)
         self._door = socket.socket(socket.AF_UNIX)
         self._door.connect(str(guest.socket_path))
         fds = array.array("i", [theirs.fileno(), theirs.fileno()])
@@ -233,7 +233,7 @@ def test_a_host_that_never_reads_is_not_heard_for_ever(guest):
 @pytest.mark.parametrize("fds", [0, 1, 3])
 def test_a_visitor_with_the_wrong_descriptors_is_turned_away(guest, fds):
     with socket.socket(socket.AF_UNIX) as door:
-        door.settimeout(5)
+        door.settimeout(20)
         door.connect(str(guest.socket_path))
         numbers = array.array("i", [0] * fds)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers)] if fds else []

@@ -75,7 +75,7 @@ def test_open_page_is_told_to_come_back(server: ServerProcess) -> None:
         assert server.stop(signal.SIGINT) == 0
         with contextlib.suppress(ConnectionClosed):
             while True:
-                page.recv(timeout=5)
+                page.recv(timeout=20)
     assert page.close_code == CLOSE_RESTARTING
     assert "Traceback" not in server.log.removeprefix(quiet)
 
