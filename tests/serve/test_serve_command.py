@@ -1,4 +1,5 @@
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -89,7 +90,7 @@ def test_open_response_does_not_hold_the_end(server: ServerProcess) -> None:
 def test_second_signal_ends_it_at_once(server: ServerProcess) -> None:
     server.process.send_signal(signal.SIGINT)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(5) in {0, 128 + signal.SIGINT, 128 + signal.SIGTERM}
+    assert server.process.wait(15) in {0, 128 + signal.SIGINT, 128 + signal.SIGTERM}
 
 
 def test_port_in_use_is_one_sentence(environment: dict[str, str]) -> None:
@@ -120,13 +121,18 @@ def test_static_files_are_collected_once(server: ServerProcess) -> None:
     assert collected.stat().st_mtime_ns == before
 
 
-def test_second_start_needs_less_than_four_seconds_of_processor(server: ServerProcess) -> None:
-    """Processor time, because the wall time says how busy the machine is as well."""
+def test_second_start_does_little_beyond_importing(server: ServerProcess) -> None:
+    """Processor time beside that of a command which only imports: either alone says how fast the
+    machine is, and how busy."""
     server.stop()
+    before = os.times()
+    assert manage(server.environment, "check").returncode == 0
+    after = os.times()
+    floor = sum(after[2:4]) - sum(before[2:4])
     again = ServerProcess(server.environment).start()
     used = again.process.cpu_times()
     again.stop()
-    assert used.user + used.system < 4
+    assert used.user + used.system < 2 * floor
 
 
 def test_requests_at_the_same_time_are_answered(server: ServerProcess) -> None:
