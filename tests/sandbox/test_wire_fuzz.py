@@ -21,6 +21,7 @@ from tests.sandbox.hostile_guest import json_frame
 frame_parts = st.tuples(st.integers(0, 255), st.integers(0, 2**32 - 1), st.binary(max_size=300))
 
 
+@pytest.mark.slow
 @given(st.lists(frame_parts, max_size=10), st.integers(1, 50))
 def test_frames_come_out_as_they_went_in_however_they_are_cut(parts, size):
     data = b"".join(wire.frame(*part) for part in parts)
@@ -58,6 +59,7 @@ def test_the_guests_json_is_json(value):
     assert compact_json.decode(json.dumps(value).encode()) == value
 
 
+@pytest.mark.slow
 @given(st.one_of(st.binary(max_size=50), st.text(max_size=50).map(str.encode)))
 def test_the_guests_json_reads_the_same_or_refuses(data):
     try:
