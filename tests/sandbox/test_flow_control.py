@@ -41,7 +41,7 @@ async def test_a_flood_does_not_hold_up_a_neighbour(sandbox):
         times.append(time.perf_counter() - started)
     await flood.stop()
     await swallowing
-    assert sorted(times)[15] < 0.1
+    assert sorted(times)[15] < 2
 
 
 async def test_an_unread_flood_does_not_hold_up_a_neighbour(sandbox):
@@ -87,10 +87,14 @@ async def test_many_that_print_byte_by_byte_all_go_on(sandbox):
 
 
 async def test_what_is_printed_now_and_then_does_not_wait(sandbox):
-    """More lines than a burst, each of which comes before the other stream's next."""
-    lines = "for n in $(seq 50); do echo o$n; sleep 0.01; echo e$n >&2; sleep 0.01; done"
-    execution = await sandbox.exec(shell(lines))
-    seen = b"".join([item.data async for item in execution if isinstance(item, ExecOutput)])
+    """More lines than a burst, each of which must come before the next is printed."""
+    lines = "for n in $(seq 50); do echo o$n; read go; echo e$n >&2; read go; done"
+    execution = await sandbox.exec(shell(lines, stdin=True))
+    seen = b""
+    async for item in execution:
+        if isinstance(item, ExecOutput):
+            seen += item.data
+            await execution.write_stdin(b"\n")
     assert seen == b"".join(b"o%d\ne%d\n" % (n, n) for n in range(1, 51))
 
 
