@@ -1,6 +1,9 @@
 # Two commands do all the set-up: `make run` and `make test`. The rest is for people who change
 # Berth. Steps that are done already cost next to nothing.
 
+# Without it each process of the tests compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 PREPARE := @sh scripts/with_python.sh -m scripts.prepare
 BIN := .venv/bin
 
@@ -25,7 +28,7 @@ test: ## Lint and every test, Docker and browser included (JOBS=2: in two proces
 quick: ## Lint and the quick tests that need neither Docker, browser nor weights
 	$(PREPARE) tools
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest -q -n 2 -m "not slow and not docker and not e2e and not model"
+	@$(BIN)/pytest -q -n 3 -m "not slow and not docker and not e2e and not model"
 
 lint: ## Formatting, style, types and import contracts
 	$(PREPARE) tools

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
+from hypothesis import settings as hypothesis_settings
 
 from sessions import services
 from sessions.models import Session
@@ -20,7 +21,11 @@ from sessions.sandbox.limits import Limits
 from tests.sandbox.child_backend import ChildBackend
 from tests.scripted_models import ScriptedModels
 
-pytest_plugins = ["tests.no_silent_skips", "tests.groups"]
+pytest_plugins = ["tests.no_silent_skips", "tests.groups", "tests.emptied_tables"]
+
+# By default an example that takes 200 ms fails, as it may on a machine that does something else.
+hypothesis_settings.register_profile("berth", deadline=None)
+hypothesis_settings.load_profile("berth")
 
 
 def pytest_unconfigure() -> None:

@@ -66,12 +66,15 @@ def report(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def run(plan: Plan, *, keep: bool = False) -> Outcome:
-    """In a temporary folder of its own, which is kept on request when something was wrong."""
+def run(plan: Plan, *, engine: Engine | None = None, keep: bool = False) -> Outcome:
+    """In a temporary folder of its own, which is kept on request when something was wrong. Without
+    an engine it starts one, and ends it."""
     folder = Path(tempfile.mkdtemp(prefix="berth-chaos-"))
     is_kept = False
     say(f"seed {plan.seed}: {plan.faults} faults; again with --seed {plan.seed}")
-    engine = start_engine(folder)
+    own = None
+    if engine is None:
+        engine = own = start_engine(folder)
     one = Run(plan, engine, folder, say)
     try:
         outcome = asyncio.run(one.run())
@@ -89,7 +92,8 @@ def run(plan: Plan, *, keep: bool = False) -> Outcome:
     else:
         return outcome
     finally:
-        engine.stop()
+        if own is not None:
+            own.stop()
         if is_kept:
             say(f"database and logs are in {folder}")
         else:

@@ -35,7 +35,7 @@ class Plan:
     sessions: int = 10
     minutes: float | None = None
     only: tuple[str, ...] = ()
-    """Names of the faults to choose from; empty for all."""
+    """Names of the faults to choose from, each as often as the others; empty for all."""
 
 
 @dataclass(slots=True)
@@ -123,7 +123,7 @@ class Run:
         while injected < self._plan.faults_per_round and not self._is_done():
             await asyncio.sleep(self._rng.uniform(*BETWEEN_S))
             running = scene.load.running_calls()
-            fault = choose(scene, self._rng, self._plan.only)
+            fault = choose(scene, self._rng, self._rarest())
             async with asyncio.timeout(FAULT_TIMEOUT_S):
                 did = await fault.inject(scene)
             if error := scene.load.failure():
@@ -134,6 +134,11 @@ class Run:
                 at = time.strftime("%H:%M:%S")
                 total = f"{self.outcome.injected.total():>3}/{self._plan.faults}"
                 self._say(f"[{total}] {at} {fault.name}: {did}; {running} commands running")
+
+    def _rarest(self) -> list[str]:
+        """Of the faults asked for, those that were injected least often so far."""
+        counts = {name: self.outcome.injected[name] for name in self._plan.only}
+        return [name for name, count in counts.items() if count == min(counts.values())]
 
     async def _judge(self, scene: Scene) -> None:
         tally, load = self.outcome.tally, scene.load

@@ -1,11 +1,6 @@
-"""SIGKILL of dockerd under live-restore, on an engine of the test's own.
-
-Where no such engine can be started the test fails: a machine on which it is skipped would tell
-nothing of what happens when an engine is killed.
-"""
+"""SIGKILL of dockerd under live-restore."""
 
 import asyncio
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -28,18 +23,6 @@ SESSIONS = 10
 AWAY_S = 4.0
 START_TIMEOUT_S = 120.0
 SETTLE_TIMEOUT_S = 180.0
-
-
-@pytest.fixture
-def engine() -> Iterator[OwnEngine]:
-    """In a folder with a short name: sockets are in it."""
-    with tempfile.TemporaryDirectory(prefix="berth-engine-", ignore_cleanup_errors=True) as folder:
-        engine = OwnEngine(Path(folder))
-        try:
-            engine.start()
-            yield engine
-        finally:
-            engine.stop()
 
 
 @pytest.fixture

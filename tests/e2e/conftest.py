@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from scripts.chromium import PROGRAMS
 from tests.e2e.accounts import new_link
@@ -23,6 +23,8 @@ from tests.serve.berth_client import BerthClient
 from tests.serve.server_process import ROOT, ServerProcess, berth_environment, manage
 
 REMOVAL_TIMEOUT_S = 30.0
+EXPECT_TIMEOUT_MS = 15_000
+"""Three times Playwright's own, which a machine with other work does not always keep."""
 
 RESULTS = ROOT / "test-results"
 CHROMIUM_ARGS = [
@@ -105,6 +107,7 @@ def client(server: ServerProcess) -> BerthClient:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+    expect.set_options(timeout=EXPECT_TIMEOUT_MS)
     with sync_playwright() as playwright:
         # Without one on the path it is Playwright's own, where set-up installed that.
         if chromium is None and not Path(playwright.chromium.executable_path).exists():

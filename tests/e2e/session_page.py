@@ -6,9 +6,13 @@ from pathlib import Path
 
 from playwright.sync_api import Download, Locator, Page, expect
 
+from tests.e2e.conftest import docker
+
 EXPORT = """() => new Promise((resolve) => document.querySelector("#terminal").dispatchEvent(
     new CustomEvent("berth:export", {detail: {resolve}})))"""
 SESSION_URL = re.compile(r"/sessions/[0-9a-f-]{36}/$")
+WAIT = "until rm go 2>/dev/null; do sleep 0.1; done"
+"""A command that goes on at `let_go`: a sleep would have to be longer than what a page takes."""
 
 
 def script(*steps: str) -> str:
@@ -23,6 +27,22 @@ def create_session(page: Page, task: str) -> "SessionPage":
     page.get_by_role("button", name="Start").click()
     page.wait_for_url(SESSION_URL)
     return SessionPage(page)
+
+
+def container_of(session: "SessionPage") -> str:
+    name = session.page.locator("[data-header=container-name]")
+    expect(name).to_have_text(re.compile("^berth-"))
+    return name.text_content() or ""
+
+
+def in_container(session: "SessionPage", command: str) -> None:
+    """As the agent's user, behind the page's back."""
+    user = ("--user", "1000", "--workdir", "/workspace")
+    docker("exec", *user, container_of(session), "sh", "-c", command)
+
+
+def let_go(session: "SessionPage") -> None:
+    in_container(session, "touch go")
 
 
 class SessionPage:
@@ -54,7 +74,7 @@ class SessionPage:
         """All of the terminal, scrollback included, as plain text."""
         return str(self.page.evaluate(EXPORT))
 
-    def wait_for_terminal(self, text: str, *, timeout_s: float = 15) -> None:
+    def wait_for_terminal(self, text: str, *, timeout_s: float = 30) -> None:
         # Not `wait_for_function`, to which the promise of a text is as good as the text.
         deadline = time.monotonic() + timeout_s
         while text not in (shown := self.terminal_text()):

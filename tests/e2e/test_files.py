@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.session_page import create_session, script
+from tests.e2e.session_page import WAIT, create_session, let_go, script
 
 PNG = base64.b64encode(
     base64.b64decode(
@@ -90,13 +90,15 @@ def test_upload_rename_delete_and_new_folder(page: Page, tmp_path: Path) -> None
 
 def test_tree_follows_the_agent_while_it_works(page: Page) -> None:
     session = create_session(
-        page, script("touch first.txt; echo first-there; sleep 4; touch second.txt; sleep 4")
+        page, script(f"touch first.txt; echo first-there; {WAIT}; touch second.txt; {WAIT}")
     )
     session.wait_for_terminal("first-there")
     session.open_files()
     expect(session.entry("first.txt")).to_be_visible()
-    expect(session.entry("second.txt")).to_be_visible(timeout=8_000)
+    let_go(session)
+    expect(session.entry("second.txt")).to_be_visible()
     expect(session.card(0)).to_have_attribute("data-state", "running")
+    let_go(session)
     session.wait_until_done()
 
 

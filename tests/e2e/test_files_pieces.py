@@ -9,8 +9,13 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.conftest import docker
 from tests.e2e.guard import Guard
-from tests.e2e.session_page import SessionPage, create_session, script
-from tests.e2e.test_files_watch import container_of, in_container
+from tests.e2e.session_page import (
+    SessionPage,
+    container_of,
+    create_session,
+    in_container,
+    script,
+)
 
 MIB = 1024 * 1024
 PIECE_BYTES = 8 * MIB

@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.e2e.guard import Guard
-from tests.e2e.session_page import SessionPage, create_session, script
+from tests.e2e.session_page import WAIT, SessionPage, create_session, let_go, script
 
 MAKE_TREE = """
 mkdir -p docs/deep src; echo readme > docs/readme.txt; echo x > docs/deep/x.txt
@@ -91,7 +91,7 @@ def test_a_link_to_a_folder_opens_like_one(page: Page) -> None:
 
 
 def test_a_refresh_keeps_focus_selection_and_scroll(page: Page) -> None:
-    busy = "for n in $(seq 300); do echo $n > file$n; done; echo ready; sleep 3; "
+    busy = f"for n in $(seq 300); do echo $n > file$n; done; echo ready; {WAIT}; "
     busy += "for n in $(seq 9); do echo $n > added$n; echo more >> file5; sleep 0.5; done"
     session = create_session(page, script(busy))
     session.wait_for_terminal("ready")
@@ -100,6 +100,7 @@ def test_a_refresh_keeps_focus_selection_and_scroll(page: Page) -> None:
     row.scroll_into_view_if_needed()
     row.focus()
     row.evaluate("row => { row.mark = 'the same element'; }")
+    let_go(session)
     expect(session.entry("added9")).to_be_attached(timeout=20_000)
     expect(focused(session)).to_have_text("file150")
     assert row.evaluate("row => row.mark") == "the same element"
@@ -107,12 +108,13 @@ def test_a_refresh_keeps_focus_selection_and_scroll(page: Page) -> None:
 
 
 def test_the_open_file_follows_the_agent(page: Page) -> None:
-    session = create_session(page, script("echo one > log; echo made; sleep 4; echo two >> log"))
+    session = create_session(page, script(f"echo one > log; echo made; {WAIT}; echo two >> log"))
     session.wait_for_terminal("made")
     session.open_files()
     session.entry("log").click()
     code = session.viewer.locator(".file-code")
     expect(code).to_have_text("one\n")
+    let_go(session)
     expect(code).to_have_text("one\ntwo\n", timeout=15_000)
     session.wait_until_done()
 

@@ -1,28 +1,13 @@
 """The tree shows what happens in the container as it happens, without being asked to look."""
 
-import re
-
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import docker
 from tests.e2e.guard import Guard
-from tests.e2e.session_page import SessionPage, create_session, script
+from tests.e2e.session_page import SessionPage, create_session, in_container, script
 
 SOON_MS = 8000
 """Far below the 20 s after which a watched tree is asked for as a fallback."""
-
-
-def container_of(session: SessionPage) -> str:
-    name = session.page.locator("[data-header=container-name]")
-    expect(name).to_have_text(re.compile("^berth-"))
-    return name.text_content() or ""
-
-
-def in_container(session: SessionPage, command: str) -> None:
-    """As the agent's user, behind the page's back."""
-    user = ("--user", "1000", "--workdir", "/workspace")
-    docker("exec", *user, container_of(session), "sh", "-c", command)
 
 
 def watched_session(page: Page, *steps: str) -> SessionPage:

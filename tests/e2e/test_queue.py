@@ -1,10 +1,10 @@
 from playwright.sync_api import Page, expect
 
-from tests.e2e.session_page import create_session, script
+from tests.e2e.session_page import WAIT, create_session, let_go, script
 
 
 def test_message_sent_meanwhile_waits_and_can_be_taken_back(page: Page) -> None:
-    session = create_session(page, script("echo busy; sleep 6"))
+    session = create_session(page, script(f"echo busy; {WAIT}"))
     session.wait_for_terminal("busy")
     session.send(script("echo never-run"))
     session.send(script("echo run-later"))
@@ -16,6 +16,7 @@ def test_message_sent_meanwhile_waits_and_can_be_taken_back(page: Page) -> None:
     first.get_by_role("button", name="Remove").click()
     expect(session.queue.get_by_role("listitem")).to_have_count(1)
 
+    let_go(session)
     session.wait_until_done()
     expect(session.cards).to_have_count(2)
     shown = session.terminal_text()

@@ -5,12 +5,12 @@ import re
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tests.e2e.guard import Guard
-from tests.e2e.session_page import SessionPage, create_session, script
+from tests.e2e.session_page import WAIT, SessionPage, create_session, let_go, script
 from tests.serve.server_process import ServerProcess
 
-FILLING = """
+FILLING = f"""
 head -c 57000000 /dev/zero > big
-sleep 6
+{WAIT}
 while :; do head -c 1000000 /dev/zero >> big; sleep 0.05; done
 """
 
@@ -35,6 +35,7 @@ def test_figures_move_warn_and_stay_after_the_end(
     expect(strip).to_have_accessible_name(re.compile(r"Disk 5\d(\.\d)? MiB of 64 MiB"))
     assert strip.bounding_box() == height, "figures must not move the page"
 
+    let_go(session)
     session.wait_until_done()
     expect(session.card(0)).to_contain_text(
         re.compile(r"disk full \(limit 64 MiB, used [\d.]+ MiB\)")

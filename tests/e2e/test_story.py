@@ -10,16 +10,17 @@ from pathlib import Path
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.accounts import new_link
-from tests.e2e.session_page import SessionPage, create_session, script
+from tests.e2e.session_page import WAIT, SessionPage, create_session, let_go, script
 from tests.serve.server_process import ServerProcess
 
 LINES = 24
-WRITING = """
+WRITING = f"""
 echo "starting to write"
 for i in $(seq 24); do
   printf 'line %d of the report\\n' $i
   printf 'warning %d\\n' $i >&2
   sleep 0.25
+  [ $i != 12 ] || {WAIT}
 done
 """
 MAKING_FILES = """
@@ -50,6 +51,7 @@ def watch_and_reload(session: SessionPage) -> None:
     session.page.reload()
     session.wait_for_terminal("line 4 of the report")
     expect(session.card(0)).to_have_attribute("data-state", "running")
+    let_go(session)
     session.wait_until_done()
     expect(session.cards).to_have_count(2)
     stdout = ["starting to write\n"] + [f"line {i} of the report\n" for i in range(1, LINES + 1)]

@@ -81,7 +81,7 @@ async def test_others_are_told_through_a_shared_layer(shared_layer):
     channel = await layer.new_channel()
     await layer.group_add(TOPIC, channel)
     await bus.notify(TOPIC)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert (await layer.receive(channel))["type"] == "wake"
 
 

@@ -17,6 +17,7 @@ LEAST_EDGES = {"host_end": 250, "guest_end": 350, "pieces": 50}
 """Far below what the seeds alone reach: an end that is no longer reached is no longer tested."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_is_kept_breaks_nothing(target, tmp_path):
     outcome = replay(target, tmp_path)

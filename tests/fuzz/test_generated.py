@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 MAX_CHANGES = 6
 SMALL = Limits(disk_bytes=64 * MIB)
 IN_ONE_GUEST = settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 

@@ -67,5 +67,6 @@ def test_the_language_is_the_first_word(info: str, language: str) -> None:
     assert Block(info, "").language == language
 
 
+@pytest.mark.slow
 def test_a_megabyte_of_fences_is_read_in_linear_time() -> None:
     assert len(blocks("```\n" * 250_000)) == 125_000

@@ -178,7 +178,7 @@ async def test_closing_the_iterator_closes_the_connection() -> None:
 async def test_cancelling_the_reader_closes_the_connection() -> None:
     async with wire_server(stream(TEXT[:1], is_stalled=True)) as wire:
         reading = asyncio.create_task(ask(chat(wire)))
-        await asyncio.wait_for(wire.stalled.wait(), 5)
+        await asyncio.wait_for(wire.stalled.wait(), 20)
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading

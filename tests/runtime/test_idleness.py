@@ -29,6 +29,7 @@ from sessions.runtime.keeper import Keeper
 from sessions.runtime.process import Runtime
 from sessions.runtime.reaper import Reaper
 from sessions.runtime.sandboxes import RESTORED, STARTED_AGAIN
+from sessions.runtime.shell_live import LiveShell
 from sessions.runtime.shells import Shells
 from sessions.sandbox.base import ContainerSpec, ExecRequest, Sandbox, TerminalSize, Usage
 from sessions.sandbox.channel import GuestChannel
@@ -49,7 +50,7 @@ async def idle(runtime: Runtime, session: Session, *, since: dt.timedelta = HOUR
 
 
 async def eventually(is_true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not await is_true():  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.02)
 
@@ -123,6 +124,10 @@ async def not_busy(sandbox: Sandbox, shell: Shell) -> bool:
     return not await sandbox.is_foreground_busy(shell.shell_id)
 
 
+async def has_printed(live: LiveShell) -> bool:
+    return live.ring.end > 0
+
+
 async def test_a_shell_at_its_prompt_does_not_keep_it_but_what_runs_in_one_does(
     sandbox_runtime: Runtime, agent_session: Session, alice: User
 ) -> None:
@@ -132,6 +137,7 @@ async def test_a_shell_at_its_prompt_does_not_keep_it_but_what_runs_in_one_does(
     shell = await shells.open(session=session, user=alice, size=TerminalSize(80, 24))
     live = shells.live(shell)
     reaper = Reaper(sandbox_runtime.sandboxes, shells=shells, observe_s=0)
+    await eventually(lambda: has_printed(live))  # its prompt: before it, keys end the shell
     await eventually(lambda: not_busy(sandbox, shell))
 
     live.typed.accept(0, b"sleep 60\n")

@@ -114,6 +114,7 @@ async def test_a_session_takes_a_waiting_container_and_its_place_is_filled(
     await sandboxes.close_channels()
 
 
+@pytest.mark.slow
 async def test_fifty_sessions_at_once_get_fifty_containers(
     engine: Engine, archives: Archives, alice: User
 ) -> None:

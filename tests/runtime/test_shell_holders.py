@@ -72,6 +72,7 @@ async def test_one_of_a_process_that_is_gone_is_taken_up(
     await is_let_go(live)
 
 
+@pytest.mark.slow
 async def test_a_page_that_comes_to_another_process_takes_it_along_without_a_byte_doubled(
     sandbox_runtime: Runtime, other: Runtime, agent_session: Session, alice: User
 ) -> None:

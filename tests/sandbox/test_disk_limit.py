@@ -77,6 +77,7 @@ async def test_a_flood_is_stopped(limited: GuestChannel) -> None:
     assert is_told(outcome.ending)
 
 
+@pytest.mark.slow
 async def test_many_small_files_count(limited: GuestChannel) -> None:
     script = (
         "i=0; while :; do mkdir d$i; for j in 1 2 3 4 5 6 7 8 9; "
@@ -115,6 +116,7 @@ async def test_holes_and_further_names_take_no_space(limited: GuestChannel) -> N
     assert (await run(limited, shell("sleep 1"))).ending.kind == "exit"
 
 
+@pytest.mark.slow
 async def test_a_session_over_its_limit_can_delete_and_goes_on(limited: GuestChannel) -> None:
     assert is_told((await run(limited, shell(SLOW_WRITER.format("big"), timeout_s=60))).ending)
     assert (await run(limited, shell("sleep 1.5; ls"))).ending.exit_code == 0
@@ -138,6 +140,7 @@ async def test_uploads_are_refused_until_there_is_room_again(limited: GuestChann
     assert (await limited.write_file("more", b"x")).size == 1
 
 
+@pytest.mark.slow
 async def test_an_upload_that_does_not_fit_leaves_nothing(limited: GuestChannel) -> None:
     taken = 0
 
@@ -155,6 +158,7 @@ async def test_an_upload_that_does_not_fit_leaves_nothing(limited: GuestChannel)
     await used_becomes(limited, lambda used: used < MIB)
 
 
+@pytest.mark.slow
 async def test_who_writes_nothing_is_left_alone(limited: GuestChannel) -> None:
     bystander = await limited.exec(shell("sleep 6; echo done"))
     script = "exec 3> big; " + SLOW_WRITER.replace(">> {}", ">&3")
@@ -169,6 +173,7 @@ async def test_the_figure_is_true_when_nothing_runs_any_more(limited: GuestChann
     assert await used_becomes(limited, lambda used: used > 8 * MIB) < 10 * MIB
 
 
+@pytest.mark.slow
 async def test_the_figure_is_true_while_who_wrote_it_sleeps(limited: GuestChannel) -> None:
     await limited.set_limits(disk_bytes=10 << 30)
     await used_becomes(limited, lambda used: used < MIB)
@@ -181,6 +186,7 @@ async def test_the_figure_is_true_while_who_wrote_it_sleeps(limited: GuestChanne
     assert (await follow(writing)).ending.kind == "stopped"
 
 
+@pytest.mark.slow
 async def test_a_neighbour_on_the_same_disk_is_left_alone(limited: GuestChannel) -> None:
     backend = ChildBackend()
     limits = Limits(disk_bytes=LIMIT)
@@ -196,6 +202,7 @@ async def test_a_neighbour_on_the_same_disk_is_left_alone(limited: GuestChannel)
         await backend.close()
 
 
+@pytest.mark.slow
 async def test_what_a_command_left_running_is_stopped_too(limited: GuestChannel) -> None:
     left = f"({SLOW_WRITER.format('big')}) </dev/null >/dev/null 2>&1 & echo $!"
     assert (await run(limited, shell(left))).ending.exit_code == 0
@@ -221,6 +228,7 @@ async def test_the_image_itself_does_not_count(limited: GuestChannel) -> None:
     assert await used_becomes(limited, lambda used: used < MIB) < MIB
 
 
+@pytest.mark.slow
 async def test_the_limit_can_be_set_later(limited: GuestChannel) -> None:
     await limited.set_limits(disk_bytes=4 * LIMIT)
     assert (await limited.usage()).disk_limit_bytes == 4 * LIMIT

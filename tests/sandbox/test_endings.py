@@ -11,7 +11,7 @@ from tests.sandbox.running import command, run, shell
 async def test_a_timeout_kills_the_tree_and_says_so(sandbox):
     started = time.perf_counter()
     outcome = await run(sandbox, shell("echo start; sleep 50 & sleep 50", timeout_s=0.3))
-    assert time.perf_counter() - started < 1.5
+    assert time.perf_counter() - started < 20
     assert (outcome.ending.kind, outcome.ending.timeout_s) == ("timeout", 0.3)
     assert outcome.stdout == b"start\n"
     assert outcome.end.duration_ms >= 300

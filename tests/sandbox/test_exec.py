@@ -110,7 +110,7 @@ async def test_stdin_is_streamed_and_closed(sandbox):
 
 async def test_writing_to_a_command_that_reads_nothing_ends_with_it(sandbox):
     execution = await sandbox.exec(shell("exec <&-; sleep 0.2", stdin=True))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         writing = asyncio.create_task(execution.write_stdin(bytes(4 << 20)))
         outcome = await follow(execution)
         await writing
@@ -124,7 +124,7 @@ async def test_bytes_come_as_they_are_also_split_characters(sandbox):
 
 async def test_output_comes_before_the_end(sandbox):
     execution = await sandbox.exec(shell("echo early; read line; echo late", stdin=True))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         assert await first_line(execution) == b"early\n"
         await execution.write_stdin(b"go\n")
         assert (await follow(execution)).stdout == b"late\n"

@@ -93,7 +93,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(sandbox):
     with pytest.raises(ConnectionResetError):
         await sandbox.write_file("f", chunks())
     await run(
-        sandbox, shell("timeout 5 sh -c 'while ls -A | grep -q upload; do sleep 0.02; done'")
+        sandbox, shell("timeout 20 sh -c 'while ls -A | grep -q upload; do sleep 0.02; done'")
     )
     assert (await run(sandbox, shell("ls -A"))).stdout == b"f\n"
     assert await read_all(sandbox, "f") == b"old"
@@ -108,7 +108,7 @@ async def test_an_unfinished_upload_is_not_listed(sandbox):
         yield b"whole"
 
     writing = asyncio.create_task(sandbox.write_file("f", chunks()))
-    appears = "timeout 5 sh -c 'until ls -A | grep -q upload; do sleep 0.02; done'"
+    appears = "timeout 20 sh -c 'until ls -A | grep -q upload; do sleep 0.02; done'"
     assert (await run(sandbox, shell(appears))).ending.exit_code == 0
     assert await sandbox.list_dir("") == []
     release.set()
@@ -231,7 +231,7 @@ async def test_wrong_kinds_are_told(sandbox):
         await sandbox.write_file("f/inside", b"x")
     with pytest.raises(WrongEntryKindError):
         await sandbox.stat("loop")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         with pytest.raises(WrongEntryKindError):
             await read_all(sandbox, "p")
 

@@ -34,11 +34,11 @@ class News:
             self._events.put_nowait(event)
 
     async def next(self) -> tuple[str, str]:
-        event = await asyncio.wait_for(self._events.get(), 10)
+        event = await asyncio.wait_for(self._events.get(), 30)
         return event.kind, event.path
 
     async def refusal(self) -> str:
-        event = await asyncio.wait_for(self._events.get(), 10)
+        event = await asyncio.wait_for(self._events.get(), 30)
         assert event.kind == "unwatchable", event
         return event.reason
 

@@ -461,7 +461,7 @@ frames = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.one_of(frames, st.binary(max_size=30)), max_size=8))
 @pytest.mark.slow
 def test_no_bytes_of_a_guest_raise_anything_else(pieces):

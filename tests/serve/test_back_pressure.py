@@ -66,7 +66,7 @@ def test_leaving_in_the_middle_of_a_download_closes_its_source(probe: Probe) -> 
         assert raw_http.state(probe.port) | {"opened": 1, "closed": 0} == raw_http.state(
             probe.port
         )
-    assert raw_http.wait_until(lambda: raw_http.state(probe.port)["closed"] == 1, within_s=2)
+    assert raw_http.wait_until(lambda: raw_http.state(probe.port)["closed"] == 1)
 
 
 def test_reset_of_a_client_that_never_read_closes_its_source(probe: Probe) -> None:
@@ -75,7 +75,7 @@ def test_reset_of_a_client_that_never_read_closes_its_source(probe: Probe) -> No
     time.sleep(0.5)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connection.close()
-    assert raw_http.wait_until(lambda: raw_http.state(probe.port)["closed"] == 1, within_s=2)
+    assert raw_http.wait_until(lambda: raw_http.state(probe.port)["closed"] == 1)
 
 
 def test_consumer_that_does_not_take_its_frames_is_not_sent_more(probe: Probe) -> None:

@@ -82,7 +82,7 @@ def test_refused_client_that_stays_is_hung_up_on(probe: Probe) -> None:
         with contextlib.suppress(ConnectionError):
             while connection.recv(4096):
                 pass
-        assert time.monotonic() - start < 5
+        assert time.monotonic() - start < 20
 
 
 def test_stranger_may_send_a_form(probe: Probe) -> None:

@@ -62,7 +62,7 @@ def test_websocket_echoes_and_closes_cleanly(probe: Probe) -> None:
     with connect(f"ws://127.0.0.1:{probe.port}/echo") as client:
         for number in range(100):
             client.send(str(number))
-            assert client.recv(timeout=5) == str(number)
+            assert client.recv(timeout=20) == str(number)
 
 
 def test_websocket_close_waits_for_what_was_sent(probe: Probe) -> None:

@@ -1,4 +1,5 @@
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -60,7 +61,7 @@ def test_signal_ends_it_quickly_and_quietly(server: ServerProcess, number: signa
     quiet = server.log
     start = time.monotonic()
     assert server.stop(number) == 0
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 9, "not even as long as Daphne waits for its applications"
     after = server.log.removeprefix(quiet)
     assert "Traceback" not in after
     assert "Exception" not in after
@@ -75,7 +76,7 @@ def test_open_page_is_told_to_come_back(server: ServerProcess) -> None:
         assert server.stop(signal.SIGINT) == 0
         with contextlib.suppress(ConnectionClosed):
             while True:
-                page.recv(timeout=5)
+                page.recv(timeout=20)
     assert page.close_code == CLOSE_RESTARTING
     assert "Traceback" not in server.log.removeprefix(quiet)
 
@@ -89,7 +90,7 @@ def test_open_response_does_not_hold_the_end(server: ServerProcess) -> None:
 def test_second_signal_ends_it_at_once(server: ServerProcess) -> None:
     server.process.send_signal(signal.SIGINT)
     server.process.send_signal(signal.SIGTERM)
-    assert server.process.wait(5) in {0, 128 + signal.SIGINT, 128 + signal.SIGTERM}
+    assert server.process.wait(15) in {0, 128 + signal.SIGINT, 128 + signal.SIGTERM}
 
 
 def test_port_in_use_is_one_sentence(environment: dict[str, str]) -> None:
@@ -120,13 +121,18 @@ def test_static_files_are_collected_once(server: ServerProcess) -> None:
     assert collected.stat().st_mtime_ns == before
 
 
-def test_second_start_needs_less_than_four_seconds_of_processor(server: ServerProcess) -> None:
-    """Processor time, because the wall time says how busy the machine is as well."""
+def test_second_start_does_little_beyond_importing(server: ServerProcess) -> None:
+    """Processor time beside that of a command which only imports: either alone says how fast the
+    machine is, and how busy."""
     server.stop()
+    before = os.times()
+    assert manage(server.environment, "check").returncode == 0
+    after = os.times()
+    floor = sum(after[2:4]) - sum(before[2:4])
     again = ServerProcess(server.environment).start()
     used = again.process.cpu_times()
     again.stop()
-    assert used.user + used.system < 4
+    assert used.user + used.system < 2 * floor
 
 
 def test_requests_at_the_same_time_are_answered(server: ServerProcess) -> None:

@@ -69,7 +69,7 @@ async def test_others_can_write_while_the_files_of_a_message_are_stored(
     )
     try:
         assert await asyncio.to_thread(has_begun.wait, 10)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             await services.turn_submit(session=agent_session, text="quick")
     finally:
         go_on.set()

@@ -34,7 +34,7 @@ class Viewer:
         self.close_code: int | None = None
 
     async def connect(self) -> bool:
-        is_accepted, _ = await self.socket.connect(timeout=5)
+        is_accepted, _ = await self.socket.connect(timeout=20)
         return bool(is_accepted)
 
     async def follow(self, after: int = 0, **more: Any) -> None:
@@ -46,7 +46,7 @@ class Viewer:
 
     async def next_frame(self) -> list[dict[str, Any]]:
         """The events of the next frame, [] for a control frame or the closing."""
-        message = await self.socket.receive_output(5)
+        message = await self.socket.receive_output(20)
         if message["type"] == "websocket.close":
             self.close_code = message.get("code")
             return []
@@ -81,7 +81,7 @@ class Viewer:
 
     async def close(self) -> None:
         if not self.socket.future.done():
-            await self.socket.disconnect(timeout=5)
+            await self.socket.disconnect(timeout=20)
 
 
 def parse_binary(data: bytes) -> list[dict[str, Any]]:

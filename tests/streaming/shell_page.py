@@ -48,7 +48,7 @@ class ShellPage:
         cookie = f"{settings.SESSION_COOKIE_NAME}={self._cookie}"
         headers.append((b"cookie", cookie.encode()))
         self.socket = WebsocketCommunicator(application, self._path, headers=headers)
-        is_accepted, _ = await self.socket.connect(timeout=5)
+        is_accepted, _ = await self.socket.connect(timeout=20)
         assert is_accepted
 
     async def attach(self, *, is_new: bool = True) -> "ShellPage":
@@ -162,7 +162,7 @@ class ShellPage:
 
     async def close(self) -> None:
         if not self.socket.future.done():
-            await self.socket.disconnect(timeout=5)
+            await self.socket.disconnect(timeout=20)
 
 
 async def page_of(shell: Shell, user: User, *, token: str = "") -> ShellPage:

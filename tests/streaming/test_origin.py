@@ -99,5 +99,5 @@ async def test_handshake_without_an_origin_is_denied(agent_session: Session, ali
         (b"cookie", f"sessionid={await cookie_of(alice)}".encode()),
     ]
     socket = WebsocketCommunicator(application, path_of(agent_session), headers=headers)
-    is_accepted, _ = await socket.connect(timeout=5)
+    is_accepted, _ = await socket.connect(timeout=20)
     assert not is_accepted

@@ -287,7 +287,7 @@ async def test_writers_size_is_everybodys(
     await page.read_until(b"31 101\r\n")
     await watcher.read_until(b"31 101\r\n")
     assert watcher.sizes[-1] == page.sizes[-1] == (101, 31)
-    async with asyncio.timeout(5):  # until it is stored
+    async with asyncio.timeout(20):  # until it is stored
         while not (resized := await _resizes(shell)):  # noqa: ASYNC110 - another task
             await asyncio.sleep(0.01)
     assert [(event.columns, event.rows) for event in resized] == [(101, 31)]

@@ -42,8 +42,8 @@ async def replace_container(scene: Scene) -> str:
     try:
         replaced = [one for one in working if await _replace(scene, one)]
     finally:
-        for runner in scene.installation.runners:
-            await in_thread(runner.start)
+        starts = [in_thread(runner.start) for runner in scene.installation.runners]
+        await asyncio.gather(*starts)
     return f"of {', '.join(one.label for one in replaced)}" if replaced else ""
 
 
