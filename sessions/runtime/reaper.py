@@ -108,14 +108,11 @@ class Reaper:
         rows = Session.objects.filter(
             container_state=ContainerState.CONNECTED, deletion_requested_at=None
         )
-        idle = [
-            session
-            async for session in rows.exclude(id__in=_running())
-            if session.suspends_at is not None
-        ]
+        idle = [session async for session in rows.exclude(id__in=_running())]
         self._idleness.keep_only(session.id for session in idle)
         for session in idle:
-            await self._try(partial(self._look_at, session))
+            if session.suspends_at is not None:
+                await self._try(partial(self._look_at, session))
 
     async def _look_at(self, session: Session) -> None:
         is_due = session.suspends_at is not None and session.suspends_at <= timezone.now()
@@ -148,7 +145,8 @@ class Reaper:
                 await self._try(partial(self._sandboxes.archive, session))
 
     async def expire(self) -> None:
-        """Remove idle containers that have lived as long as their session allows."""
+        """Remove containers that have lived as long as their session allows, once nothing works in
+        them any more."""
         rows = Session.objects.filter(
             container_started_at__isnull=False, deletion_requested_at=None
         ).exclude(id__in=_running())
@@ -160,6 +158,8 @@ class Reaper:
                 await self._try(partial(self._expire, session))
 
     async def _expire(self, session: Session) -> None:
+        if await self._idleness.look(session, is_due=True) != "rests":
+            return  # looked at again with the next pass
         await self._sandboxes.discard(
             session,
             ContainerState.SUSPENDED,

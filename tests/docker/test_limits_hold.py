@@ -79,7 +79,10 @@ async def test_a_fork_bomb_in_the_foreground_is_timed_out(alice: User) -> None:
     async with turns(alice) as session:
         await set_timeout(session, 3.0)
         call = await session.run(BOMB + "; while :; do sleep 1; done")
-        assert call.ending["kind"] in ("timeout", "exit"), call
+        # The shell itself may find no room for its next child, and says so.
+        is_refused = call.ending["kind"] == "exit" and call.ending["exit_code"] != 0
+        assert call.ending["kind"] == "timeout" or is_refused, call
+        assert call.ending["kind"] == "timeout" or b"fork" in call.output.lower(), call
         await check_alive(session)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import os
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -139,6 +140,25 @@ async def test_a_running_command_outlasts_its_engine(
     await Log(session).wait_for(is_end)
     assert b"".join(o.content for o in await Log(session).of(Output)) == b"one\ntwo\n"
     assert len(await Log(session).of(CallStarted)) == 1
+
+
+async def test_a_command_that_ended_while_all_stood_still_is_not_timed_out(
+    engine: Away, supervisor: Supervisor, alice: User
+) -> None:
+    session = await start(
+        alice, "```bash\necho one; sleep 0.5; echo two\n```", Limits(command_timeout_s=1.5)
+    )
+    await Log(session).wait_for(lambda b: isinstance(b, Output))
+    (container,) = await engine.containers()
+    guest = engine.guest(container.container_id).process
+    assert guest is not None
+    guest.send_signal(signal.SIGSTOP)
+    await asyncio.sleep(2)
+    guest.send_signal(signal.SIGCONT)
+    await Log(session).wait_for(is_end)
+    (ended,) = await Log(session).of(CallEnded)
+    assert ended.ending == {"kind": "exit", "exit_code": 0}
+    assert await output_of(session) == b"one\ntwo\n"
 
 
 async def test_a_container_whose_caller_left_is_used_by_the_next(

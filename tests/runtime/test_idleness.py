@@ -182,6 +182,28 @@ async def test_what_runs_in_a_shell_keeps_it_long_before_its_time_is_up_and_afte
     assert await kept_by(session) == ["shell"]
 
 
+async def test_a_container_past_its_life_stays_while_a_program_runs_in_a_shell(
+    sandbox_runtime: Runtime, agent_session: Session, alice: User
+) -> None:
+    sandbox = await sandbox_runtime.sandboxes.connect(agent_session)
+    shells = sandbox_runtime.shells
+    row = await shells.open(session=agent_session, user=alice, size=TerminalSize(80, 24))
+    shells.live(row).typed.accept(0, b"sleep 3\n")
+    await eventually(lambda: sandbox.is_foreground_busy(row.shell_id))
+    long_ago = timezone.now() - dt.timedelta(hours=9)
+    await Session.objects.filter(id=agent_session.id).aupdate(container_started_at=long_ago)
+    reaper = Reaper(sandbox_runtime.sandboxes, shells=shells, observe_s=0)
+    await reaper.expire()
+    assert (await Session.objects.aget(id=agent_session.id)).container_state == "connected"
+
+    async def rests() -> bool:
+        await reaper.expire()
+        found = await Session.objects.aget(id=agent_session.id)
+        return found.container_state == "suspended"
+
+    await eventually(rests)
+
+
 async def test_something_that_begins_in_the_same_moment_wins(
     sandbox_runtime: Runtime, agent_session: Session
 ) -> None:

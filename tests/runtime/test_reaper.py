@@ -101,7 +101,7 @@ async def test_an_idle_container_past_its_time_goes_and_its_files_stay(
     await Session.objects.filter(id=session.id).aupdate(
         container_started_at=timezone.now() - dt.timedelta(hours=9)
     )
-    await supervisor.reaper.expire()
+    await Reaper(sandbox_runtime.sandboxes, observe_s=0).expire()
     row = await Session.objects.aget(id=session.id)
     assert (row.container_id, row.container_state) == ("", "suspended")
     assert await sandbox_runtime.sandboxes.backend.containers() == []

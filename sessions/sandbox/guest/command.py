@@ -327,11 +327,13 @@ class Command:
             return {"kind": "exit", "exit_code": self._failure}
         code = os.waitstatus_to_exitcode(status)
         signal = signal_name(-code) if code < 0 else None
-        if self._cause == "timeout":
+        has_ended_itself = code >= 0 and code != _KILLED_IN_A_SHELL
+        if self._cause == "timeout" and not has_ended_itself:
             return {"kind": "timeout", "timeout_s": self._request.timeout_s, "signal": signal}
         if self._cause == "disk_full":
             return {"kind": "disk_full", "signal": signal, **self.guest.disk.sizes()}
-        if self._cause:
+        # Where everything stood still, time runs out in the moment in which the command ends.
+        if self._cause and self._cause != "timeout":
             return {"kind": self._cause, "signal": signal}
         was_killed = code in (-_signal.SIGKILL, _KILLED_IN_A_SHELL)
         memory = self._memory_that_ran_out(was_killed)
