@@ -12,7 +12,7 @@ from tests.chaos import containers
 from tests.chaos.checks import Tally, check_subject
 from tests.chaos.engine import Engine
 from tests.chaos.faults.base import Scene
-from tests.chaos.faults.registry import choose
+from tests.chaos.faults.registry import choose, missing
 from tests.chaos.installation import Installation, Topology
 from tests.chaos.load import Load, wait_for
 from tests.chaos.records import Database
@@ -123,7 +123,7 @@ class Run:
         while injected < self._plan.faults_per_round and not self._is_done():
             await asyncio.sleep(self._rng.uniform(*BETWEEN_S))
             running = scene.load.running_calls()
-            fault = choose(scene, self._rng, self._rarest())
+            fault = choose(scene, self._rng, self._wanted(scene))
             async with asyncio.timeout(FAULT_TIMEOUT_S):
                 did = await fault.inject(scene)
             if error := scene.load.failure():
@@ -135,8 +135,11 @@ class Run:
                 total = f"{self.outcome.injected.total():>3}/{self._plan.faults}"
                 self._say(f"[{total}] {at} {fault.name}: {did}; {running} commands running")
 
-    def _rarest(self) -> list[str]:
-        """Of the faults asked for, those that were injected least often so far."""
+    def _wanted(self, scene: Scene) -> list[str]:
+        """Of the faults asked for, those that were injected least often so far. Of all, those that
+        never were: a run of many has each at least once."""
+        if not self._plan.only:
+            return missing(scene, self.outcome.injected)
         counts = {name: self.outcome.injected[name] for name in self._plan.only}
         return [name for name, count in counts.items() if count == min(counts.values())]
 

@@ -28,3 +28,14 @@ def test_faults_that_are_rarely_chosen_lose_nothing(engine: OwnEngine) -> None:
     outcome = run(plan, engine=engine)
     assert outcome.is_good, "\n".join([report(outcome), *outcome.tally.violations])
     assert outcome.injected == dict.fromkeys(RARE, 3)
+
+
+def test_ten_commands_outlast_whatever_of_berth_is_killed(engine: OwnEngine) -> None:
+    """One runner of two, all processes, and only the channels, with ten sessions at work."""
+    seed = random.SystemRandom().randrange(2**32)
+    killed = ("runner killed", "all killed", "channel killed")
+    plan = Plan(seed=seed, faults=3, faults_per_round=3, sessions=10, only=killed)
+    outcome = run(plan, engine=engine)
+    assert outcome.is_good, "\n".join([report(outcome), *outcome.tally.violations])
+    assert outcome.injected == dict.fromkeys(killed, 1)
+    assert outcome.tally.calls_lost == 0

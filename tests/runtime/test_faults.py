@@ -31,6 +31,7 @@ from sessions.runtime.reaper import Reaper
 from sessions.runtime.runner import Runner
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.supervisor import Supervisor
+from sessions.sandbox import connection
 from sessions.sandbox.base import ContainerInfo, ContainerSpec, DuplexStream
 from sessions.sandbox.channel import open_channel
 from sessions.sandbox.limits import MIB, Limits
@@ -49,6 +50,8 @@ class Away(ChildBackend):
         super().__init__()
         self.is_away = False
         self.create_s = 0.0
+        self.opened: list[str] = []
+        """Containers to which a channel was opened, each time."""
 
     def _ask(self) -> None:
         if self.is_away:
@@ -63,6 +66,7 @@ class Away(ChildBackend):
     @override
     async def open(self, container_id: str) -> DuplexStream:
         self._ask()
+        self.opened.append(container_id)
         return await super().open(container_id)
 
     @override
@@ -159,6 +163,22 @@ async def test_a_command_that_ended_while_all_stood_still_is_not_timed_out(
     (ended,) = await Log(session).of(CallEnded)
     assert ended.ending == {"kind": "exit", "exit_code": 0}
     assert await output_of(session) == b"one\ntwo\n"
+
+
+async def test_a_command_that_is_silent_for_long_is_not_cut(
+    engine: Away, supervisor: Supervisor, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer than a channel may be silent: both ends show that they are there meanwhile."""
+    monkeypatch.setattr(connection, "PING_INTERVAL_S", 0.2)
+    monkeypatch.setattr(connection, "SILENCE_S", 1.0)
+    session = await start(alice, "```bash\necho one; sleep 4; echo two\n```")
+    await Log(session).wait_for(lambda b: isinstance(b, Output))
+    (opened,) = engine.opened
+    await Log(session).wait_for(is_end)
+    (ended,) = await Log(session).of(CallEnded)
+    assert ended.ending == {"kind": "exit", "exit_code": 0}
+    assert await output_of(session) == b"one\ntwo\n"
+    assert engine.opened == [opened], "over the channel it began with"
 
 
 async def test_a_container_whose_caller_left_is_used_by_the_next(

@@ -31,3 +31,10 @@ def choose(scene: Scene, rng: random.Random, only: Collection[str] = ()) -> Faul
     if not possible:
         raise ValueError(f"none of {', '.join(only)} is possible with {scene.topology}")
     return rng.choices(possible, [fault.weight for fault in possible])[0]
+
+
+def missing(scene: Scene, injected: Collection[str]) -> list[str]:
+    """Names of those that are possible now and were not injected yet."""
+    return [
+        fault.name for fault in FAULTS if fault.is_possible(scene) and fault.name not in injected
+    ]
