@@ -37,6 +37,8 @@ async def measure(bench: Bench) -> Measurement:
         target=f"≤ 1/{1 / TARGET:g} of the floor",
         is_met=ratio <= TARGET,
         note=(
+            "from asking for the session's container, as when its turn is claimed, to its first "
+            "byte: without the request, the log and the model. "
             f"1/{1 / ratio:.1f} of the floor; each from a pool of {POOL_SIZE}, filled between. "
             f"{len(changed)} with other limits than the pool's, which the engine changes: "
             f"{percentile(changed, 0.5):.1f} ms p50, {percentile(changed, 0.99):.1f} ms p99, "

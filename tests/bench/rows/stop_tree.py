@@ -168,7 +168,7 @@ async def measure(bench: Bench) -> Measurement:
             floor.append(await asyncio.to_thread(killed_on_host))
     await trees.end()
     timed = await Trees(bench).begin(command_timeout_s=TIMEOUT_S)
-    late = [await timed.timed_out() for _ in range(bench.count(15, quick=4))]
+    late = [await timed.timed_out() for _ in range(bench.count(100, quick=4))]
     await timed.end()
     return Measurement(
         unit="ms",
@@ -176,10 +176,10 @@ async def measure(bench: Bench) -> Measurement:
         floor="the same tree on the host, SIGKILL to each process",
         floor_samples=floor,
         target=f"≤ {TARGET_P99_MS:g} ms p99",
-        is_met=percentile(ours, 0.99) <= TARGET_P99_MS,
+        is_met=max(percentile(ours, 0.99), percentile(late, 0.99)) <= TARGET_P99_MS,
         note=(
             "from the HTTP request on; the tree has a setsid child, one that ignores signals and "
             "a daemon that was forked twice. After a timeout's limit, to a tick of 10 ms: "
-            f"{percentile(late, 0.5):.0f} ms p50, {max(late):.0f} ms the longest of {len(late)}"
+            f"{percentile(late, 0.5):.0f} ms p50, {percentile(late, 0.99):.0f} ms p99 of {len(late)}"
         ),
     )
