@@ -142,6 +142,12 @@ async def queued_turns(*, session: Session) -> list[Turn]:
     return [turn async for turn in turns]
 
 
+async def has_open_turns(*, session: Session) -> bool:
+    """Whether a turn of it runs or waits."""
+    unfinished = (TurnStatus.RUNNING, TurnStatus.QUEUED)
+    return await Turn.objects.filter(session=session, status__in=unfinished).aexists()
+
+
 def container_rows(*, owner: User, name: str | None = None) -> QuerySet[Session]:
     """The sessions of one person, for whom the API lists containers: of others not even staff's
     keys list any."""

@@ -5,7 +5,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sessions import services
+from sessions import selectors, services
 from sessions.api.containers import allowed_image, limits_of
 from sessions.api.errors import ApiError, not_found
 from sessions.api.items import ItemReference, item_resource
@@ -25,6 +25,7 @@ from sessions.models import ApiResponse, Conversation, ConversationItem, Session
 from sessions.providers.base import Ability
 from sessions.providers.registry import LOCAL, SCRIPTED, ModelChoice
 from sessions.responses.context import items_up_to
+from sessions.responses.ids import session_span
 from sessions.responses.model_items import CALLS, UNDERSTOOD, functions_found, text_of
 from sessions.responses.output_items import environment
 from sessions.responses.resource import container_of
@@ -70,6 +71,7 @@ async def prepare(call: CreateCall) -> Prepared:
         conversation=conversation,
         is_background=bool(body.background),
         is_stored=body.store is not False,
+        cache_key=body.prompt_cache_key or "",
         idempotency_key=idempotency_key(call),
         idempotency_hash=body_hash(body),
     )
@@ -244,7 +246,7 @@ async def _session(
             message = f"Functions cannot be called '{tool.name}' here."
             raise ApiError(400, message, param=f"tools[{index}].name", code="invalid_value")
     if not shells:
-        return await _without_container(call, previous), None
+        return await _without_container(call, previous, items), None
     index, tool = shells[0]
     where = tool.environment
     if isinstance(where, ContainerReference):
@@ -255,7 +257,7 @@ async def _session(
         there = await _of(previous) or await _named_in(call, items)
         found = there or await _new_container(call, where, param)
         return found, container_of(found.id)
-    return await _without_container(call, previous), None
+    return await _without_container(call, previous, items), None
 
 
 async def _of(previous: ApiResponse | None) -> Session | None:
@@ -266,10 +268,33 @@ async def _of(previous: ApiResponse | None) -> Session | None:
 
 
 async def _without_container(
-    call: CreateCall, previous: ApiResponse | None
+    call: CreateCall, previous: ApiResponse | None, items: list[Fields]
 ) -> Session | NewSession:
-    session = await _of(previous)
-    return session or _new_session(runtime().config.default_image, runtime().limits_default)
+    """A session is a conversation that a person can follow. Programs that keep theirs themselves
+    send it whole each time: it is known by an item of ours, or by the key that they gave it. One in
+    which something is under way is left to that, for nothing here depends on its order."""
+    session = await _of(previous) or await _of_item(call, items) or await _of_key(call)
+    if session is None or await selectors.has_open_turns(session=session):
+        return _new_session(runtime().config.default_image, runtime().limits_default)
+    return session
+
+
+async def _of_item(call: CreateCall, items: list[Fields]) -> Session | None:
+    said = [item for item in items if item["type"] in CALLS or item.get("role") == "assistant"]
+    span = session_span(str(said[-1]["id"])) if said else None
+    if span is None:
+        return None
+    first, last = span
+    rows = Session.objects.select_related("owner").filter(id__range=(first, last))
+    return await rows.filter(owner=call.user, deletion_requested_at=None).afirst()
+
+
+async def _of_key(call: CreateCall) -> Session | None:
+    key = call.body.prompt_cache_key
+    if not key:
+        return None
+    rows = ApiResponse.objects.filter(owner=call.user, cache_key=key, session__isnull=False)
+    return await _of(await rows.order_by("-created_at").afirst())
 
 
 def _new_session(image: str, limits: Any) -> NewSession:
@@ -293,7 +318,7 @@ async def _new_container(
     call: CreateCall, options: AutoContainer | None, param: str
 ) -> Session | NewSession:
     if options is None:
-        return await _without_container(call, None)
+        return _new_session(runtime().config.default_image, runtime().limits_default)
     try:
         return _new_session(await allowed_image(options.image), limits_of(options))
     except ApiError as error:

@@ -178,6 +178,8 @@ class ApiResponse(models.Model):
     is_stored = models.BooleanField(default=True)
     first_seq = models.BigIntegerField(default=0)
     """Number of the session's event behind which those of the turn begin."""
+    cache_key = models.CharField(max_length=1024, blank=True, default="")
+    """By which a program names a conversation that it keeps itself."""
     idempotency_key = models.CharField(max_length=255, blank=True, default="")
     idempotency_hash = models.CharField(max_length=64, blank=True, default="")
     """Of the body that came with the key."""
@@ -189,6 +191,7 @@ class ApiResponse(models.Model):
         indexes = [
             models.Index(fields=["owner", "-created_at"]),
             models.Index(fields=["status", "created_at"]),
+            models.Index(fields=["owner", "cache_key", "-created_at"]),
         ]
         constraints = [
             models.UniqueConstraint(

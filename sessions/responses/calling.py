@@ -1,7 +1,6 @@
 """Calls of tools, and what the commands of ours print."""
 
 import codecs
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -9,7 +8,7 @@ from sessions.events.types import CallStarted
 from sessions.providers.base import ToolCall, ToolResultItem, item_from_json
 from sessions.responses import output_items
 from sessions.responses.emitter import Emitter
-from sessions.responses.output_items import Fields
+from sessions.responses.output_items import Fields, Origin
 
 SHELL_TOOLS = frozenset({"shell", output_items.RUN_FILE})
 
@@ -30,12 +29,12 @@ class Calling:
     def __init__(
         self,
         emit: Emitter,
-        response_id: uuid.UUID,
+        origin: Origin,
         callers_tools: Mapping[str, str],
         container_id: str | None,
     ) -> None:
         self._emit = emit
-        self._response_id = response_id
+        self._origin = origin
         self._callers_tools = callers_tools
         self._container_id = container_id
         self._runs: dict[str, _Run] = {}
@@ -60,7 +59,7 @@ class Calling:
                 yield from self._tool_search(call)
 
     def _shell_call(self, call: ToolCall, container_id: str | None) -> Iterator[Fields]:
-        identifier = output_items.id_of("shell_call", self._response_id, call.tool_call_id)
+        identifier = self._origin.id_of("shell_call", call.tool_call_id)
         item = output_items.shell_call(identifier, call, container_id=container_id)
         index = len(self._emit.output)
         empty: Fields = {"commands": [], "timeout_ms": None, "max_output_length": None}
@@ -73,7 +72,7 @@ class Calling:
         yield self._emit.done(index, item)
 
     def _function_call(self, call: ToolCall) -> Iterator[Fields]:
-        identifier = output_items.id_of("function_call", self._response_id, call.tool_call_id)
+        identifier = self._origin.id_of("function_call", call.tool_call_id)
         item = output_items.function_call(identifier, call, status="completed")
         index = len(self._emit.output)
         yield self._emit.added(item | {"status": "in_progress", "arguments": ""})
@@ -92,7 +91,7 @@ class Calling:
         yield self._emit.done(index, item)
 
     def _custom_call(self, call: ToolCall) -> Iterator[Fields]:
-        identifier = output_items.id_of("custom_tool_call", self._response_id, call.tool_call_id)
+        identifier = self._origin.id_of("custom_tool_call", call.tool_call_id)
         item = output_items.custom_tool_call(identifier, call)
         index = len(self._emit.output)
         yield self._emit.added(item | {"input": ""})
@@ -103,14 +102,14 @@ class Calling:
         yield self._emit.done(index, item)
 
     def _tool_search(self, call: ToolCall) -> Iterator[Fields]:
-        identifier = output_items.id_of("tool_search_call", self._response_id, call.tool_call_id)
+        identifier = self._origin.id_of("tool_search_call", call.tool_call_id)
         index = len(self._emit.output)
         item = output_items.tool_search_call(identifier, call, status="completed")
         yield self._emit.added(item | {"status": "in_progress"})
         yield self._emit.done(index, item)
 
     def _output_id(self, run: _Run) -> str:
-        return output_items.id_of("shell_call_output", self._response_id, run.call.tool_call_id)
+        return self._origin.id_of("shell_call_output", run.call.tool_call_id)
 
     def _begin_output(self, run: _Run) -> Iterator[Fields]:
         if run.index >= 0:

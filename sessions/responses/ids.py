@@ -48,3 +48,16 @@ ITEM_PREFIXES = {
 def item_id(kind: str, number: uuid.UUID) -> str:
     """Name of an item of that kind in a conversation or a response."""
     return ITEM_PREFIXES[kind] + number.hex
+
+
+def own_item_id(kind: str, session_id: uuid.UUID, number: uuid.UUID) -> str:
+    """Name of an item that came of a session's turn, and tells which session that was."""
+    return ITEM_PREFIXES[kind] + session_id.hex[:16] + number.hex[:16]
+
+
+def session_span(name: str) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """Within which the id of the session lies that `own_item_id` made the name for, if it did."""
+    _, _, number = name.partition("_")
+    if not _NUMBER.fullmatch(number):
+        return None
+    return uuid.UUID(number[:16] + "0" * 16), uuid.UUID(number[:16] + "f" * 16)

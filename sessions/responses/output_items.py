@@ -4,21 +4,30 @@ import json
 import shlex
 import uuid
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sessions.providers.base import ToolCall, ToolResultItem
 from sessions.providers.responses_input import shell_output
 from sessions.providers.tool_arguments import arguments_text
-from sessions.responses.ids import item_id
+from sessions.responses.ids import own_item_id
 
 Fields = dict[str, Any]
 RUN_FILE = "run_file"
 
 
-def id_of(kind: str, response_id: uuid.UUID, name: str) -> str:
-    """The same whenever it is asked for: the items of a response are made from its log again and
-    again."""
-    return item_id(kind, uuid.uuid5(response_id, f"{kind} {name}"))
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The response that items come from, and the session it is a turn of."""
+
+    response_id: uuid.UUID
+    session_id: uuid.UUID
+
+    def id_of(self, kind: str, name: str) -> str:
+        """The same whenever it is asked for: the items of a response are made from its log again
+        and again."""
+        number = uuid.uuid5(self.response_id, f"{kind} {name}")
+        return own_item_id(kind, self.session_id, number)
 
 
 def message(identifier: str, text: str, *, status: str, raw: Mapping[str, Any] | None) -> Fields:

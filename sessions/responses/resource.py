@@ -7,6 +7,7 @@ from django.conf import settings
 
 from sessions.models import ApiResponse
 from sessions.responses.ids import CONTAINER, CONVERSATION, RESPONSE, format_id
+from sessions.responses.output_items import Origin
 from sessions.responses.translate import About, Outcome, response_of
 
 SHELL = "shell"
@@ -28,7 +29,7 @@ def about(response: ApiResponse, turn: int) -> About:
         if tool["type"] == TOOL_SEARCH or (tool["type"] == SHELL and container_id is None):
             theirs[tool["type"]] = tool["type"]
     return About(
-        id=response.id,
+        origin=Origin(response.id, response.session_id or response.id),
         turn=turn,
         skeleton=skeleton(response),
         callers_tools=theirs,

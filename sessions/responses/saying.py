@@ -1,6 +1,5 @@
 """Messages and thoughts, while they are said."""
 
-import uuid
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -8,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from sessions.providers.base import AssistantMessage, Reasoning
 from sessions.responses import output_items
 from sessions.responses.emitter import Emitter
-from sessions.responses.output_items import Fields
+from sessions.responses.output_items import Fields, Origin
 
 Kind: TypeAlias = Literal["message", "reasoning"]
 
@@ -25,9 +24,9 @@ class _Said:
 
 
 class Saying:
-    def __init__(self, emit: Emitter, response_id: uuid.UUID) -> None:
+    def __init__(self, emit: Emitter, origin: Origin) -> None:
         self._emit = emit
-        self._response_id = response_id
+        self._origin = origin
         self._said: dict[Kind, _Said] = {}
 
     def delta(self, kind: Kind, text: str) -> Iterator[Fields]:
@@ -48,7 +47,7 @@ class Saying:
 
     def _begin(self, kind: Kind) -> Generator[Fields, None, _Said]:
         index = len(self._emit.output)
-        said = _Said(kind, index, output_items.id_of(kind, self._response_id, str(index)))
+        said = _Said(kind, index, self._origin.id_of(kind, str(index)))
         self._said[kind] = said
         if kind == "message":
             item = output_items.message(said.item_id, "", status="in_progress", raw=None)

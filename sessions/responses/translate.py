@@ -8,7 +8,6 @@ comes as one delta, its output as it is printed.
 """
 
 import dataclasses
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,7 +31,7 @@ from sessions.events.types import (
 from sessions.providers.base import AssistantMessage, Reasoning, ToolCall, item_from_json
 from sessions.responses.calling import Calling
 from sessions.responses.emitter import Emitter
-from sessions.responses.output_items import Fields
+from sessions.responses.output_items import Fields, Origin
 from sessions.responses.saying import Saying
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -42,7 +41,7 @@ _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"
 class About:
     """What has to be known of a response to tell its events."""
 
-    id: uuid.UUID
+    origin: Origin
     turn: int
     skeleton: Mapping[str, Any]
     """The response as it is given back, but for what comes of it."""
@@ -73,8 +72,8 @@ class Translation:
     def __init__(self, about: About) -> None:
         self._about = about
         self._emit = Emitter()
-        self._saying = Saying(self._emit, about.id)
-        self._calling = Calling(self._emit, about.id, about.callers_tools, about.container_id)
+        self._saying = Saying(self._emit, about.origin)
+        self._calling = Calling(self._emit, about.origin, about.callers_tools, about.container_id)
         self._has_begun = False
         self._cut = ""
         self.outcome: Outcome | None = None

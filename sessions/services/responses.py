@@ -68,6 +68,7 @@ class NewResponse:
     conversation: Conversation | None = None
     is_background: bool = False
     is_stored: bool = True
+    cache_key: str = ""
     idempotency_key: str = ""
     idempotency_hash: str = ""
 
@@ -150,6 +151,7 @@ def _response(
         is_background=new.is_background,
         is_stored=new.is_stored,
         first_seq=first_seq,
+        cache_key=new.cache_key,
         idempotency_key=new.idempotency_key,
         idempotency_hash=new.idempotency_hash,
     )

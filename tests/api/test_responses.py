@@ -256,6 +256,24 @@ async def test_the_loop_of_a_program_that_stores_nothing(client: Client) -> None
     assert not made.store
 
 
+async def test_a_program_that_keeps_the_conversation_itself_is_one_session(
+    client: Client, bobs_client: Client
+) -> None:
+    items: list[Any] = [{"role": "user", "content": CALL_ADD}]
+    made = await client.responses.create(model="m", input=items, tools=[ADD], store=False)
+    call = made.output[-1]
+    answer = {"type": "function_call_output", "call_id": call.call_id, "output": "3"}
+    items += [*(item.to_dict() for item in made.output), answer]
+    await client.responses.create(model="m", input=items, tools=[ADD], store=False)
+    assert await Session.objects.acount() == 1, "known by the items that it got"
+    await bobs_client.responses.create(model="m", input=items, tools=[ADD], store=False)
+    assert await Session.objects.acount() == 2, "to its owner alone"
+    for who in (client, client, bobs_client):
+        await who.responses.create(model="m", input="Hello", prompt_cache_key="thread")
+    assert await Session.objects.acount() == 4, "known by the key that it gave"
+    assert await Turn.objects.acount() == 6
+
+
 async def test_commands_for_the_callers_own_machine_run_there(
     client: Client,
 ) -> None:

@@ -31,6 +31,7 @@ from sessions.providers.base import (
     ToolResultItem,
     item_to_json,
 )
+from sessions.responses.output_items import Origin
 from sessions.responses.translate import About, Translation
 from tests.api.contract import event_schema, problems
 
@@ -55,7 +56,9 @@ SKELETON = {
 
 
 def translation(**callers_tools: str) -> Translation:
-    about = About(uuid.UUID(int=1), TURN, SKELETON, callers_tools, "cntr_1", False)
+    about = About(
+        Origin(uuid.UUID(int=1), uuid.UUID(int=2)), TURN, SKELETON, callers_tools, "cntr_1", False
+    )
     return Translation(about)
 
 
