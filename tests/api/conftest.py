@@ -4,7 +4,7 @@ Each JSON answer is held against the published document as it comes.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, cast
 
 import httpx2
@@ -17,7 +17,8 @@ from sessions.runtime.process import Runtime
 from sessions.runtime.request_bodies import SpoolingHandler
 from tests.api.contract import event_schema, problems, schema_of
 from tests.runtime.conftest import supervisor
-from tests.serve.conftest import docker_server
+from tests.serve.conftest import docker_server, running_docker_server
+from tests.serve.server_process import ServerProcess, manage
 
 __all__ = ["docker_server", "supervisor"]
 
@@ -94,3 +95,21 @@ async def bobs_client(bob: User, client_of: ClientOf) -> openai.AsyncOpenAI:
     """Of another user, who must never see what is alice's."""
     _, secret = await services.api_key_create(user=bob, name="tests")
     return client_of(secret)
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A real server with real containers, for all tests that only need one."""
+    with running_docker_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def api_key(api_server: ServerProcess) -> str:
+    """The administrator's, at `api_server`."""
+    return make_key(api_server)
+
+
+def make_key(server: ServerProcess) -> str:
+    made = manage(server.environment, "create_api_key", "admin", "tests")
+    return made.stdout.strip().splitlines()[-1].split()[-1]

@@ -1,12 +1,14 @@
 """The official client, over the network, against a real server with real containers."""
 
 import time
+from collections.abc import Iterator
 
 import openai
 import pytest
 
+from tests.api.conftest import make_key
 from tests.e2e.conftest import docker
-from tests.serve.server_process import ServerProcess, manage
+from tests.serve.server_process import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 
@@ -14,20 +16,14 @@ REMOVAL_TIMEOUT_S = 30.0
 
 
 @pytest.fixture
-def client(docker_server: ServerProcess) -> openai.OpenAI:
-    return client_of(docker_server)
-
-
-def client_of(docker_server: ServerProcess) -> openai.OpenAI:
-    """The administrator's."""
-    made = manage(docker_server.environment, "create_api_key", "admin", "tests")
-    secret = made.stdout.strip().splitlines()[-1].split()[-1]
-    return openai.OpenAI(
-        api_key=secret,
+def client(docker_server: ServerProcess) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(
+        api_key=make_key(docker_server),
         base_url=f"{docker_server.url}/v1",
         max_retries=0,
         _strict_response_validation=True,
-    )
+    ) as client:
+        yield client
 
 
 def test_files_go_in_and_come_out_of_a_real_container(

@@ -8,9 +8,7 @@ import httpx2
 import openai
 import pytest
 
-from tests.api.test_containers_in_docker import client_of
 from tests.e2e.conftest import docker
-from tests.serve.conftest import running_docker_server
 from tests.serve.server_process import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
@@ -19,15 +17,15 @@ SHELL: Any = {"type": "shell"}
 WAIT_S = 30.0
 
 
-@pytest.fixture(scope="module")
-def docker_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with running_docker_server(tmp_path_factory.mktemp("server")) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def client(docker_server: ServerProcess) -> openai.OpenAI:
-    return client_of(docker_server)
+@pytest.fixture
+def client(api_server: ServerProcess, api_key: str) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(
+        api_key=api_key,
+        base_url=f"{api_server.url}/v1",
+        max_retries=0,
+        _strict_response_validation=True,
+    ) as client:
+        yield client
 
 
 def until(look: Callable[[], bool]) -> None:
@@ -57,29 +55,29 @@ def test_output_is_streamed_while_the_command_runs(client: openai.OpenAI) -> Non
 
 
 def test_a_program_that_leaves_its_stream_stops_what_it_asked_for(
-    client: openai.OpenAI, docker_server: ServerProcess
+    client: openai.OpenAI, api_server: ServerProcess
 ) -> None:
     script = "```bash\necho begun; sleep 4321\n```"
     with client.responses.create(model="m", input=script, tools=[SHELL], stream=True) as stream:
         for event in stream:
             if event.type == "response.shell_call_output_content.delta":
                 break
-        assert "sleep 4321" in processes(docker_server)
-    until(lambda: "sleep 4321" not in processes(docker_server))
+        assert "sleep 4321" in processes(api_server)
+    until(lambda: "sleep 4321" not in processes(api_server))
 
 
 def test_a_program_that_does_not_wait_for_its_answer_stops_what_it_asked_for(
-    client: openai.OpenAI, docker_server: ServerProcess
+    client: openai.OpenAI, api_server: ServerProcess
 ) -> None:
     with pytest.raises(openai.APITimeoutError):
         client.with_options(timeout=6).responses.create(
             model="m", input="```bash\nsleep 4322\n```", tools=[SHELL]
         )
-    until(lambda: "sleep 4322" not in processes(docker_server))
+    until(lambda: "sleep 4322" not in processes(api_server))
 
 
 def test_one_in_the_background_outlives_a_killed_server_and_its_stream_goes_on(
-    client: openai.OpenAI, docker_server: ServerProcess
+    client: openai.OpenAI, api_server: ServerProcess
 ) -> None:
     script = "```bash\nfor i in 1 2 3 4 5 6; do echo line $i; sleep 1; done\n```"
     seen: list[Any] = []
@@ -90,12 +88,12 @@ def test_one_in_the_background_outlives_a_killed_server_and_its_stream_goes_on(
         for event in stream:
             seen.append(event)
             if event.type == "response.shell_call_output_content.delta":
-                docker_server.process.kill()
+                api_server.process.kill()
     except (httpx2.HTTPError, openai.APIError):
         pass  # or it just ends: clients differ
-    docker_server.kill()
-    docker_server.start()
-    client.base_url = f"{docker_server.url}/v1"
+    api_server.kill()
+    api_server.start()
+    client.base_url = f"{api_server.url}/v1"
     response_id = seen[0].response.id
     rest = client.responses.retrieve(
         response_id, stream=True, starting_after=seen[-1].sequence_number
