@@ -70,6 +70,7 @@ async def prepare(call: CreateCall) -> Prepared:
         previous=previous,
         conversation=conversation,
         is_background=bool(body.background),
+        holder="" if body.background else runtime().sandboxes.lease,
         is_stored=body.store is not False,
         cache_key=body.prompt_cache_key or "",
         idempotency_key=idempotency_key(call),

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from sessions.responses.settle import end, settle, translation_of
 from sessions.responses.translate import Translation
 from sessions.services.carried import carried
 
+LOOK_EVERY = 10
+"""Seconds without an event after which it is asked whether the session is still there."""
 KEEP_ALIVE_S = 15.0
 """Clients take silence for a broken connection; a comment is none."""
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
@@ -51,11 +54,17 @@ async def _batches(response: ApiResponse) -> AsyncGenerator[list[StoredEvent], N
     """Of its session's log, until the session is gone."""
     if response.session_id is None:
         return
+    silent = 0
     async with aclosing(follow(response.session_id, after=response.first_seq)) as batches:  # type: ignore[type-var]  # a generator
         async for batch in batches:
             yield batch
-            if not batch and not await Session.objects.filter(id=response.session_id).aexists():
+            silent = 0 if batch else silent + 1
+            if silent and silent % LOOK_EVERY == 0 and not await _is_there(response.session_id):
                 return
+
+
+async def _is_there(session_id: uuid.UUID) -> bool:
+    return await Session.objects.filter(id=session_id).aexists()
 
 
 @asynccontextmanager

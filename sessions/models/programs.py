@@ -175,6 +175,9 @@ class ApiResponse(models.Model):
     input_tokens = models.BigIntegerField(default=0)
     output_tokens = models.BigIntegerField(default=0)
     is_background = models.BooleanField(default=False)
+    holder = models.CharField(max_length=64, blank=True, default="")
+    """Lease name of the process that the program is connected to, which waits for it; empty in the
+    background."""
     is_stored = models.BooleanField(default=True)
     first_seq = models.BigIntegerField(default=0)
     """Number of the session's event behind which those of the turn begin."""

@@ -11,7 +11,7 @@ from sessions import services
 from sessions.events import log
 from sessions.models import ApiResponse, Turn, TurnStatus
 from sessions.responses.resource import about
-from sessions.responses.translate import Outcome, Translation
+from sessions.responses.translate import OUTCOME_TYPES, Outcome, Translation
 
 PATIENCE = dt.timedelta(seconds=10)
 """Whoever ran a turn settles its response; after this long another does."""
@@ -27,28 +27,32 @@ async def settle(response: ApiResponse) -> ApiResponse:
     """The row as it stands, ended when its turn has."""
     if response.has_ended:
         return response
+    turn = await Turn.objects.filter(api_response=response).afirst()
+    if turn is not None and turn.status in (TurnStatus.QUEUED, TurnStatus.RUNNING):
+        if turn.status == TurnStatus.RUNNING:
+            response.status = ApiResponse.Status.IN_PROGRESS
+        return response
+    translation = await _read(response)
+    if translation.outcome is None:
+        list(translation.gone(int(time.time())))
+    assert translation.outcome is not None
+    await end(response, translation.outcome)
+    return await ApiResponse.objects.aget(id=response.id)
+
+
+async def _read(response: ApiResponse) -> Translation:
+    """To the end of its log."""
     translation = await translation_of(response)
     list(translation.opening())
-    after = response.first_seq
-    session_id = response.session_id
-    while session_id is not None and (batch := await log.read(session_id, after=after)):
+    after, session_id = response.first_seq, response.session_id
+    while session_id is not None and (
+        batch := await log.read(session_id, after=after, types=OUTCOME_TYPES)
+    ):
         after = batch[-1].seq
         for event in batch:
             for _ in translation.feed(event):
                 pass
-    if translation.outcome is None and response.turn_id is None:
-        list(translation.gone(int(time.time())))
-    if translation.outcome is not None:
-        await end(response, translation.outcome)
-        return await ApiResponse.objects.aget(id=response.id)
-    if response.status == ApiResponse.Status.QUEUED and await _is_running(response):
-        response.status = ApiResponse.Status.IN_PROGRESS
-    return response
-
-
-async def _is_running(response: ApiResponse) -> bool:
-    running = Turn.objects.filter(api_response=response, status=TurnStatus.RUNNING)
-    return await running.aexists()
+    return translation
 
 
 async def end(response: ApiResponse, outcome: Outcome) -> None:

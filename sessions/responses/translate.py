@@ -34,6 +34,21 @@ from sessions.responses.emitter import Emitter
 from sessions.responses.output_items import Fields, Origin
 from sessions.responses.saying import Saying
 
+OUTCOME_TYPES = tuple(
+    kind.type
+    for kind in (
+        TurnStarted,
+        TurnRemoved,
+        TurnEnded,
+        StepStarted,
+        StepEnded,
+        MessageDelta,
+        Notice,
+        CallStarted,
+        ToolResult,
+    )
+)
+"""What of a log decides what a response comes to: all but what its commands print."""
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 

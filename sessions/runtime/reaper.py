@@ -15,9 +15,10 @@ from django.utils import timezone
 from sessions import services
 from sessions.errors import BerthError
 from sessions.events import bus, log
-from sessions.models import ContainerState, Session, Turn, TurnStatus
+from sessions.models import ApiResponse, ContainerState, Session, Turn, TurnStatus
 from sessions.responses.settle import settle_left_over
 from sessions.runtime.idleness import OBSERVE_S, Idleness
+from sessions.runtime.leases import is_holder_dead
 from sessions.runtime.reconcile import reconcile
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.shells import Shells
@@ -57,6 +58,7 @@ class Reaper:
                     now = asyncio.get_running_loop().time()
                     await self._try(self.reclaim_deleted)
                     await self._try(self.suspend_idle)
+                    await self._try(stop_abandoned)
                     self._archive_beside()
                     if now - reconciled_at >= RECONCILE_S:
                         reconciled_at = now
@@ -176,3 +178,11 @@ def _running() -> QuerySet[Turn, Any]:
 def _waiting() -> QuerySet[Turn, Any]:
     unfinished = (TurnStatus.RUNNING, TurnStatus.QUEUED)
     return Turn.objects.filter(status__in=unfinished).values("session")
+
+
+async def stop_abandoned() -> None:
+    """Responses whose program was connected to a process that died: nobody waits for them."""
+    rows = ApiResponse.objects.filter(status__in=services.UNFINISHED).exclude(holder="")
+    async for response in rows:
+        if await is_holder_dead(response.holder, since=response.created_at):
+            await services.response_stop(response=response)

@@ -67,6 +67,7 @@ class NewResponse:
     previous: ApiResponse | None = None
     conversation: Conversation | None = None
     is_background: bool = False
+    holder: str = ""
     is_stored: bool = True
     cache_key: str = ""
     idempotency_key: str = ""
@@ -149,6 +150,7 @@ def _response(
         input=list(new.input),
         status=status,
         is_background=new.is_background,
+        holder=new.holder,
         is_stored=new.is_stored,
         first_seq=first_seq,
         cache_key=new.cache_key,

@@ -104,3 +104,21 @@ def test_one_in_the_background_outlives_a_killed_server_and_its_stream_goes_on(
     printed = "".join(event.delta.stdout for event in deltas)
     assert printed == "".join(f"line {number}\n" for number in range(1, 7))
     assert seen[-1].type == "response.completed"
+
+
+def test_what_a_program_waited_for_does_not_go_on_after_its_server_was_killed(
+    client: openai.OpenAI, api_server: ServerProcess
+) -> None:
+    """The program asks again by itself, and would have it done twice."""
+    script = "```bash\necho begun; sleep 4323\n```"
+    stream = client.responses.create(model="m", input=script, tools=[SHELL], stream=True)
+    try:
+        for event in stream:
+            if event.type == "response.shell_call_output_content.delta":
+                api_server.process.kill()
+    except (httpx2.HTTPError, openai.APIError):
+        pass  # or it just ends: clients differ
+    api_server.kill()
+    assert "sleep 4323" in processes(api_server), "commands outlive the server"
+    api_server.start()
+    until(lambda: "sleep 4323" not in processes(api_server))
