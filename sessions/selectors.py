@@ -187,6 +187,21 @@ async def response_get(*, owner: User, response_id: uuid.UUID) -> ApiResponse:
     return found
 
 
+async def session_responses(*, session: Session, limit: int) -> list[ApiResponse]:
+    """What programs asked for in it, the newest first, for whoever may see the session."""
+    rows = ApiResponse.objects.filter(session=session, deleted_at=None)
+    return [row async for row in rows.order_by("-created_at")[:limit]]
+
+
+async def session_response_get(*, session: Session, response_id: uuid.UUID) -> ApiResponse:
+    """Raises: NotFoundError."""
+    rows = ApiResponse.objects.filter(session=session, deleted_at=None)
+    found = await rows.filter(id=response_id).afirst()
+    if found is None:
+        raise NotFoundError("There is no such request in this session.")
+    return found
+
+
 def skill_rows(*, owner: User) -> QuerySet[Skill]:
     """Skills are their owner's alone, staff or not."""
     return Skill.objects.filter(owner=owner)

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sessions.web.views import rest, session, shells, turns
+from sessions.web.views import requests, rest, session, shells, turns
 
 urlpatterns = [
     path("", session.session_page, name="session"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("expiry/", rest.session_expiry, name="session-expiry"),
     path("resume/", rest.session_resume, name="session-resume"),
     path("archive/", rest.workspace_archive, name="workspace-archive"),
+    path("requests/", requests.requests_page, name="session-requests"),
+    path("requests/<uuid:response_id>/events/", requests.request_events, name="request-events"),
     path("shells/", shells.shells, name="shells"),
     path("shells/<str:shell_id>/close/", shells.shell_close, name="shell-close"),
     path("calls/<str:call_id>/output/", session.call_output, name="call-output"),
