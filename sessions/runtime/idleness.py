@@ -101,10 +101,15 @@ class Idleness:
         async for shell in _open_shells(session):
             if await sandbox.is_foreground_busy(shell.shell_id):
                 return "shell"
-        used = (await sandbox.usage()).cpu_seconds
+        usage = await sandbox.usage()
+        used = usage.cpu_seconds
         if used is None:
             return "rests"
         now = asyncio.get_running_loop().time()
+        if usage.programs == 0:
+            # What it used until now was the guest's own.
+            self._cpu[session.id] = _Cpu(now, now, used)
+            return "rests"
         cpu = self._cpu.setdefault(session.id, _Cpu(now, now, used))
         elapsed, spent = now - cpu.since, used - cpu.seconds
         if elapsed >= WINDOW_S or spent < 0:  # less than before: another container

@@ -257,6 +257,8 @@ class Usage:
     disk_used_bytes: int | None
     """What the session wrote, as of the guest's last count; None before the first."""
     disk_limit_bytes: int | None
+    programs: int | None
+    """Processes of commands and shells, those included that commands left behind."""
 
 
 @dataclass(frozen=True, slots=True)

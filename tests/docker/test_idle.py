@@ -30,7 +30,7 @@ async def test_a_program_left_behind_keeps_it_while_it_computes(alice: User) -> 
         reaper = Reaper(session.runtime.sandboxes, observe_s=0)
         await session.sandbox()
         await reaper.suspend_idle()  # notes what it had used until then
-        await session.run(COMPUTING.format(seconds=2) + " sleep 2")
+        await session.run(COMPUTING.format(seconds=20) + " sleep 2")
         assert await look(reaper, session) == "connected"
 
 

@@ -142,11 +142,14 @@ async def test_a_shell_at_its_prompt_does_not_keep_it_but_what_runs_in_one_does(
 
     live.typed.accept(0, b"sleep 60\n")
     await eventually(lambda: sandbox.is_foreground_busy(shell.shell_id))
-    live.last_activity_at = timezone.now() - HOUR
-    await reaper.suspend_idle()
-    await reaper.suspend_idle()
-    assert await state_of(session) == "connected"
-    assert await kept_by(session) == ["shell"]
+
+    async def is_kept() -> bool:
+        live.last_activity_at = timezone.now() - HOUR  # what was typed may be echoed late
+        await reaper.suspend_idle()
+        assert await state_of(session) == "connected"
+        return await kept_by(session) == ["shell"]
+
+    await eventually(is_kept)
 
     live.typed.accept(9, b"\x03")
     await eventually(lambda: not_busy(sandbox, shell))
@@ -293,7 +296,7 @@ async def test_a_container_taken_up_from_before_is_watched_before_it_is_said_to_
     used = 5.0
 
     async def usage() -> Usage:
-        return dataclasses.replace(await GuestChannel.usage(sandbox), cpu_seconds=used)
+        return dataclasses.replace(await GuestChannel.usage(sandbox), cpu_seconds=used, programs=1)
 
     sandbox.usage = usage  # type: ignore[method-assign]
     watching = Reaper(sandbox_runtime.sandboxes, observe_s=0.3)
@@ -311,6 +314,23 @@ async def test_a_container_taken_up_from_before_is_watched_before_it_is_said_to_
     await asyncio.sleep(0.3)
     await resting.suspend_idle()
     assert await state_of(session) == "suspended"
+
+
+async def test_what_a_container_uses_by_itself_is_no_program(
+    sandbox_runtime: Runtime, agent_session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after a turn it still counts its disk, and its start is fresh."""
+    await idle(sandbox_runtime, agent_session)
+    usage, looks = GuestChannel.usage, iter(range(1, 100))
+
+    async def computing(channel: GuestChannel) -> Usage:
+        return dataclasses.replace(await usage(channel), cpu_seconds=float(next(looks)))
+
+    monkeypatch.setattr(GuestChannel, "usage", computing)
+    reaper = Reaper(sandbox_runtime.sandboxes)
+    for _ in range(2):
+        await reaper.suspend_idle()
+    assert await state_of(agent_session) == "suspended"
 
 
 @pytest.mark.parametrize("seconds", [-1, 59, 31 * 24 * 3600])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sessions.sandbox.guest import compact_json, wire
 from sessions.sandbox.guest.cgroup import disk_figures
 from sessions.sandbox.guest.file_task import NO_SPACE
+from sessions.sandbox.guest.process_tree import members
 from sessions.sandbox.guest.source import RefusedError, Source, override
 from sessions.sandbox.guest.start_request import MAX_WINDOW
 
@@ -49,6 +50,7 @@ def _usage(guest: Guest) -> dict[str, object]:
         "disk_total_bytes": total,
         "disk_used_bytes": guest.disk.used,
         "disk_limit_bytes": guest.disk.limit,
+        "programs": len(members(guest.tags.taken(), 0)),
     }
 
 
