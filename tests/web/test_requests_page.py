@@ -19,7 +19,7 @@ REQUEST = {
     "tools": [],
     "found": [],
     "include": [],
-    "given": [],
+    "given": ["instructions", "metadata"],
     "metadata": {"ship": "<b>Elbe</b>"},
 }
 

@@ -47,7 +47,9 @@ async def requests_page(request: UserHttpRequest, session_id: uuid.UUID) -> Http
 
 def _row(response: ApiResponse) -> Row:
     answered = resource(response)
-    asked = {"model": response.model, "input": response.input, **response.request}
+    given = {"include", *response.request["given"]} - {"input", "model"}
+    sent = {name: value for name, value in response.request.items() if name in given}
+    asked = {"input": response.input, **sent}
     kept = {"id", "status", "error", "incomplete_details", "output", "usage"}
     return Row(
         id=response.id,
