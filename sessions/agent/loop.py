@@ -48,6 +48,8 @@ class TurnState:
     tokens: int = 0
     output_tokens: int = 0
     calls: int = 0
+    used_ids: frozenset[str] = frozenset()
+    """Of tool calls of other turns: an id names its commands for the life of the session."""
 
 
 async def run_turn(
@@ -88,7 +90,9 @@ async def run_turn(
         asked = _options(options, limits, output_tokens, has_called=calls > 0)
         step += 1
         request = ModelRequest(instructions, items, specs, asked)
-        reply = await ask(provider, request, context, turn=state.turn, step=step)
+        reply = await ask(
+            provider, request, context, turn=state.turn, step=step, used_ids=state.used_ids
+        )
         items.extend(reply.items)
         tokens += reply.tokens
         output_tokens += reply.output_tokens

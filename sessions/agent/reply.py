@@ -101,13 +101,19 @@ def _with_own_id(call: ToolCall, used_ids: set[str]) -> ToolCall:
 
 
 async def ask(
-    provider: Provider, request: ModelRequest, context: ToolContext, *, turn: int, step: int
+    provider: Provider,
+    request: ModelRequest,
+    context: ToolContext,
+    *,
+    turn: int,
+    step: int,
+    used_ids: frozenset[str] = frozenset(),
 ) -> Reply:
     """Raises: the TurnEnd that `context.stop` was set with, RepeatedItself, ProviderError."""
     recorder = context.recorder
     await recorder.record(StepStarted(turn, step))
-    used_ids = {item.tool_call_id for item in request.items if isinstance(item, ToolCall)}
-    listener = _Listener(recorder, turn, step, used_ids)
+    used = {item.tool_call_id for item in request.items if isinstance(item, ToolCall)}
+    listener = _Listener(recorder, turn, step, used | used_ids)
     await _listen_until_stopped(provider, request, listener, context.stop)
     finished = listener.finished or Finished()
     await recorder.record(

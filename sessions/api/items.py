@@ -18,6 +18,9 @@ MAX_ENCRYPTED_CHARS = 20_971_520
 Status = Literal["in_progress", "completed", "incomplete"]
 
 
+ItemId = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class ItemPart(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
@@ -69,7 +72,7 @@ class Message(ItemPart):
     type: Literal["message"] = "message"
     role: Literal["user", "assistant", "system", "developer"]
     content: str | list[ContentPart]
-    id: str | None = None
+    id: ItemId | None = None
     status: Status | None = None
     phase: Literal["commentary", "final_answer"] | None = None
 
@@ -79,7 +82,7 @@ class FunctionCall(ItemPart):
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
     name: str
     arguments: str
-    id: str | None = None
+    id: ItemId | None = None
     status: Status | None = None
 
 
@@ -87,7 +90,7 @@ class FunctionCallOutput(ItemPart):
     type: Literal["function_call_output"]
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
     output: str | list[ContentPart]
-    id: str | None = None
+    id: ItemId | None = None
     status: Status | None = None
 
 
@@ -102,7 +105,7 @@ class ShellCall(ItemPart):
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
     action: ShellAction
     environment: dict[str, Any] | None = None
-    id: str | None = None
+    id: ItemId | None = None
     status: Status | None = None
 
 
@@ -126,7 +129,7 @@ class ShellCallOutput(ItemPart):
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
     output: list[CommandOutput]
     max_output_length: int | None = None
-    id: str | None = None
+    id: ItemId | None = None
     status: Status | None = None
 
 
@@ -144,7 +147,7 @@ class ApplyPatchCall(ItemPart):
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
     operation: dict[str, Any]
     status: Literal["in_progress", "completed"]
-    id: str | None = None
+    id: ItemId | None = None
 
 
 class ApplyPatchCallOutput(ItemPart):
@@ -152,7 +155,7 @@ class ApplyPatchCallOutput(ItemPart):
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
     status: Literal["completed", "failed"]
     output: str | None = None
-    id: str | None = None
+    id: ItemId | None = None
 
 
 class CustomToolCall(ItemPart):
@@ -160,14 +163,14 @@ class CustomToolCall(ItemPart):
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
     name: str
     input: str
-    id: str | None = None
+    id: ItemId | None = None
 
 
 class CustomToolCallOutput(ItemPart):
     type: Literal["custom_tool_call_output"]
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
     output: str | list[ContentPart]
-    id: str | None = None
+    id: ItemId | None = None
 
 
 class ToolSearchCall(ItemPart):
@@ -175,7 +178,7 @@ class ToolSearchCall(ItemPart):
     call_id: str | None = None
     execution: Literal["server", "client"] = "client"
     arguments: Any = None
-    id: str | None = None
+    id: ItemId | None = None
     status: Status | None = None
 
 
@@ -184,7 +187,7 @@ class ToolSearchOutput(ItemPart):
     call_id: str | None = None
     execution: Literal["server", "client"] = "client"
     tools: list[dict[str, Any]]
-    id: str | None = None
+    id: ItemId | None = None
     status: Status | None = None
 
 
@@ -201,14 +204,14 @@ class Reasoning(ItemPart):
     summary: list[dict[str, Any]]
     content: list[dict[str, Any]] | None = None
     encrypted_content: str | None = None
-    id: str | None = None
+    id: ItemId | None = None
     status: Status | None = None
 
 
 class Compaction(ItemPart):
     type: Literal["compaction"]
     encrypted_content: str = Field(max_length=MAX_ENCRYPTED_CHARS)
-    id: str | None = None
+    id: ItemId | None = None
 
 
 class ItemReference(ItemPart):

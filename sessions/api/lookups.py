@@ -15,8 +15,9 @@ async def find_container(call: Call[Any, Any], container_id: str) -> Session:
     session_id = parse_id(CONTAINER, container_id)
     try:
         if session_id is not None:
-            return await selectors.session_get(user=call.user, session_id=session_id)
-    except NotFoundError:
+            rows = selectors.container_rows(owner=call.user).select_related("owner")
+            return await rows.aget(id=session_id)
+    except Session.DoesNotExist:
         pass
     raise not_found(f"Container with id '{container_id}' not found.")
 

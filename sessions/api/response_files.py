@@ -1,7 +1,6 @@
 """Files that come with a request for a response."""
 
 import base64
-import binascii
 from typing import Any
 
 from sessions.api.container_contents import stored_file_chunks
@@ -10,6 +9,7 @@ from sessions.api.errors import ApiError
 from sessions.api.lookups import find_file
 from sessions.api.responses import CreateResponse, ShellTool
 from sessions.api.schema import NoQuery
+from sessions.responses.model_items import CALLS
 from sessions.services import NewUpload
 
 Fields = dict[str, Any]
@@ -17,9 +17,10 @@ CreateCall = Call[CreateResponse, NoQuery]
 
 
 async def files_of(
-    call: CreateCall, items: list[Fields], *, has_container: bool
+    call: CreateCall, items: list[Fields], *, has_container: bool, is_new: bool
 ) -> list[NewUpload]:
-    """Files of the tool and of messages, for the container; messages then say where they are.
+    """Files of the tool and of messages, for the container; messages then say where they are. What a
+    container that is not new was given before is not given again: it may have been changed there.
     Raises: ApiError."""
     found: list[NewUpload] = []
     for index, tool in enumerate(call.body.tools or ()):
@@ -28,37 +29,50 @@ async def files_of(
             param = f"tools[{index}].environment.file_ids[{number}]"
             file = await find_file(call, file_id, param=param)
             found.append(NewUpload(file.filename, stored_file_chunks(file.id), file.size))
+    if not is_new:
+        found.clear()
+    fresh = 0 if is_new else _behind_answers(items)
     for index, item in enumerate(items):
         if item["type"] != "message":
             continue
         for number, part in enumerate(item["content"]):
             param = f"input[{index}].content[{number}]"
-            await _part(call, part, param, found, has_container=has_container)
+            upload = await _part(call, part, param, has_container=has_container)
+            if upload is not None and index >= fresh:
+                found.append(upload)
     return found
 
 
+def _behind_answers(items: list[Fields]) -> int:
+    """Where what the program says anew begins."""
+    answers = [
+        index
+        for index, item in enumerate(items)
+        if item["type"] in CALLS or item.get("role") == "assistant"
+    ]
+    return answers[-1] + 1 if answers else 0
+
+
 async def _part(
-    call: CreateCall, part: Fields, param: str, found: list[NewUpload], *, has_container: bool
-) -> None:
+    call: CreateCall, part: Fields, param: str, *, has_container: bool
+) -> NewUpload | None:
     if part["type"] == "input_image" and part.get("image_url") is None:
         raise _unsupported(f"{param}.file_id", "images are taken as `image_url`")
     if part["type"] != "input_file":
-        return
+        return None
     if part.get("file_url") is not None:
         raise _unsupported(f"{param}.file_url", "files are taken as `file_id` or `file_data`")
     if not has_container:
         if part.get("file_id") is not None:
             raise _unsupported(f"{param}.file_id", "without a container files are `file_data`")
-        return
+        return None
     if part.get("file_id") is not None:
         file = await find_file(call, part["file_id"], param=f"{param}.file_id")
-        upload = NewUpload(file.filename, stored_file_chunks(file.id), file.size)
         part["filename"] = file.filename
-    else:
-        data = _decoded(part.get("file_data"), f"{param}.file_data")
-        part["filename"] = part.get("filename") or "file"
-        upload = NewUpload(part["filename"], [data], len(data))
-    found.append(upload)
+        return NewUpload(file.filename, stored_file_chunks(file.id), file.size)
+    data = _decoded(part.get("file_data"), f"{param}.file_data")
+    part["filename"] = part.get("filename") or "file"
+    return NewUpload(part["filename"], [data], len(data))
 
 
 def _unsupported(param: str, hint: str) -> ApiError:
@@ -73,5 +87,5 @@ def _decoded(data: str | None, param: str) -> bytes:
         raise ApiError(400, f"Invalid '{param}': expected `data:…;base64,…`.", param=param)
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ApiError(400, f"Invalid '{param}': that is no base64.", param=param) from error

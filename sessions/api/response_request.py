@@ -1,21 +1,20 @@
 """From what a program sent to a response that can be queued."""
 
+import asyncio
 import hashlib
+import json
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sessions import selectors, services
-from sessions.api.containers import allowed_image, limits_of
+from sessions import services
 from sessions.api.errors import ApiError, not_found
 from sessions.api.items import ItemReference, item_resource
-from sessions.api.lookups import find_container, find_conversation, find_response
+from sessions.api.lookups import find_conversation, find_response
 from sessions.api.response_files import CreateCall, files_of
+from sessions.api.response_place import RESERVED_NAMES, place_of
 from sessions.api.responses import (
-    AutoContainer,
-    ContainerReference,
     CreateResponse,
-    CustomTool,
     FunctionTool,
     ShellTool,
     Tool,
@@ -25,16 +24,15 @@ from sessions.models import ApiResponse, Conversation, ConversationItem, Session
 from sessions.providers.base import Ability
 from sessions.providers.registry import LOCAL, SCRIPTED, ModelChoice
 from sessions.responses.context import items_up_to
-from sessions.responses.ids import session_span
 from sessions.responses.model_items import CALLS, UNDERSTOOD, functions_found, text_of
 from sessions.responses.output_items import environment
-from sessions.responses.resource import container_of
 from sessions.runtime.wiring import runtime
 from sessions.services import NewResponse, NewSession, NewUpload
 
 Fields = dict[str, Any]
-RESERVED_NAMES = frozenset({"shell", "run_file"})
 MAX_KEY_LENGTH = 255
+MAX_SHOWN = 100_000
+"""Characters of a message that a person who watches is shown."""
 _ANSWERED = frozenset({"function_call", "custom_tool_call"})
 """Calls that only the caller can have made."""
 
@@ -55,28 +53,38 @@ async def prepare(call: CreateCall) -> Prepared:
     conversation = await _conversation(call)
     before = await _before(previous, conversation)
     items = _input(body, before)
-    session, container_id = await _session(call, previous, items)
-    files = await files_of(call, items, has_container=container_id is not None)
+    session, container_id = await place_of(call, previous, items)
+    files = await files_of(
+        call,
+        items,
+        has_container=container_id is not None,
+        is_new=isinstance(session, NewSession),
+    )
     new = NewResponse(
         provider=choice.provider,
         model=choice.model,
         request=echo_of(
             body,
             [_echo(tool, container_id) for tool in body.tools or ()],
-            functions_found([*before, *items]),
+            _found([*before, *items]),
         ),
         input=items,
         text=_shown(items),
         previous=previous,
         conversation=conversation,
         is_background=bool(body.background),
-        holder="" if body.background else runtime().sandboxes.lease,
+        holder=runtime().sandboxes.lease if _is_held(call) else "",
         is_stored=body.store is not False,
         cache_key=body.prompt_cache_key or "",
         idempotency_key=idempotency_key(call),
         idempotency_hash=body_hash(body),
     )
     return Prepared(session, new, files)
+
+
+def _found(items: list[Fields]) -> list[Fields]:
+    found = functions_found(items)
+    return [tool for tool in found if tool["name"] not in RESERVED_NAMES]
 
 
 # The model
@@ -108,10 +116,17 @@ def _check_abilities(body: CreateResponse, choice: ModelChoice) -> None:
     ]
     for index, tool in enumerate(body.tools or ()):
         wants.append(("functions", f"tools[{index}]", _is_callers(tool)))
+    for index, item in enumerate(body.input if isinstance(body.input, list) else ()):
+        wants.append(("images", f"input[{index}].content", _has_image(item)))
     for ability, param, is_wanted in wants:
         if is_wanted and ability not in takes:
             message = f"Unsupported parameter: '{param}' is not supported with '{choice.model}'."
             raise ApiError(400, message, param=param, code="unsupported_parameter")
+
+
+def _has_image(item: Any) -> bool:
+    content = getattr(item, "content", None)
+    return isinstance(content, list) and any(part.type == "input_image" for part in content)
 
 
 def _is_formatted(body: CreateResponse) -> bool:
@@ -180,17 +195,19 @@ def _input(body: CreateResponse, before: list[Fields]) -> list[Fields]:
         given: list[Any] = [{"type": "message", "role": "user", "content": [message]}]
         items = [{"id": f"msg_{uuid.uuid4().hex}", "status": "completed", **one} for one in given]
     else:
-        items = [_item(item, index, before) for index, item in enumerate(body.input or ())]
+        known = {item["id"]: item for item in before}
+        items = [_item(item, index, known) for index, item in enumerate(body.input or ())]
     _check_pairs(before, items)
     return items
 
 
-def _item(item: Any, index: int, before: list[Fields]) -> Fields:
+def _item(item: Any, index: int, known: dict[str, Fields]) -> Fields:
+    """Each that is `known` can be named once. Raises: ApiError."""
     if isinstance(item, ItemReference):
-        for known in before:
-            if known["id"] == item.id:
-                return known
-        raise not_found(f"Item with id '{item.id}' not found.", param=f"input[{index}].id")
+        named = known.pop(item.id, None)
+        if named is None:
+            raise not_found(f"Item with id '{item.id}' not found.", param=f"input[{index}].id")
+        return named
     fields = item_resource(item)
     if fields["type"] not in UNDERSTOOD:
         message = f"Items of type '{fields['type']}' are not supported here."
@@ -220,111 +237,10 @@ def _shown(items: list[Fields]) -> str:
     """What a person who watches reads as the message."""
     for item in reversed(items):
         if item["type"] == "message" and item["role"] == "user":
-            return text_of(item["content"]) or "(no text)"
+            return text_of(item["content"])[:MAX_SHOWN].strip() or "(no text)"
         if item["type"] in CALLS.values():
             return "(results of the program's own tools)"
     return "(no message)"
-
-
-# Where it runs
-
-
-async def _session(
-    call: CreateCall, previous: ApiResponse | None, items: list[Fields]
-) -> tuple[Session | NewSession, str | None]:
-    """With the name of the container, where commands run in one."""
-    shells = [
-        (index, tool)
-        for index, tool in enumerate(call.body.tools or ())
-        if isinstance(tool, ShellTool)
-    ]
-    if len(shells) > 1:
-        index = shells[1][0]
-        message = "Only one shell tool can be given."
-        raise ApiError(400, message, param=f"tools[{index}]", code="invalid_value")
-    for index, tool in enumerate(call.body.tools or ()):
-        if isinstance(tool, FunctionTool | CustomTool) and tool.name in RESERVED_NAMES:
-            message = f"Functions cannot be called '{tool.name}' here."
-            raise ApiError(400, message, param=f"tools[{index}].name", code="invalid_value")
-    if not shells:
-        return await _without_container(call, previous, items), None
-    index, tool = shells[0]
-    where = tool.environment
-    if isinstance(where, ContainerReference):
-        session = await find_container(call, where.container_id)
-        return session, where.container_id
-    if where is None or isinstance(where, AutoContainer):
-        param = f"tools[{index}].environment"
-        there = await _of(previous) or await _named_in(call, items)
-        found = there or await _new_container(call, where, param)
-        return found, container_of(found.id)
-    return await _without_container(call, previous, items), None
-
-
-async def _of(previous: ApiResponse | None) -> Session | None:
-    if previous is None or previous.session_id is None:
-        return None
-    rows = Session.objects.select_related("owner")
-    return await rows.filter(id=previous.session_id, deletion_requested_at=None).afirst()
-
-
-async def _without_container(
-    call: CreateCall, previous: ApiResponse | None, items: list[Fields]
-) -> Session | NewSession:
-    """A session is a conversation that a person can follow. Programs that keep theirs themselves
-    send it whole each time: it is known by an item of ours, or by the key that they gave it. One in
-    which something is under way is left to that, for nothing here depends on its order."""
-    session = await _of(previous) or await _of_item(call, items) or await _of_key(call)
-    if session is None or await selectors.has_open_turns(session=session):
-        return _new_session(runtime().config.default_image, runtime().limits_default)
-    return session
-
-
-async def _of_item(call: CreateCall, items: list[Fields]) -> Session | None:
-    said = [item for item in items if item["type"] in CALLS or item.get("role") == "assistant"]
-    span = session_span(str(said[-1]["id"])) if said else None
-    if span is None:
-        return None
-    first, last = span
-    rows = Session.objects.select_related("owner").filter(id__range=(first, last))
-    return await rows.filter(owner=call.user, deletion_requested_at=None).afirst()
-
-
-async def _of_key(call: CreateCall) -> Session | None:
-    key = call.body.prompt_cache_key
-    if not key:
-        return None
-    rows = ApiResponse.objects.filter(owner=call.user, cache_key=key, session__isnull=False)
-    return await _of(await rows.order_by("-created_at").afirst())
-
-
-def _new_session(image: str, limits: Any) -> NewSession:
-    return NewSession(uuid.uuid4(), image, limits, runtime().config.expires_after_s)
-
-
-async def _named_in(call: CreateCall, items: list[Fields]) -> Session | None:
-    """Of the last command that was sent along: a program that keeps the conversation itself goes on
-    where that ran, as long as it is there."""
-    for item in reversed(items):
-        where = item.get("environment") or {}
-        if item["type"] == "shell_call" and "container_id" in where:
-            try:
-                return await find_container(call, str(where["container_id"]))
-            except ApiError:
-                return None
-    return None
-
-
-async def _new_container(
-    call: CreateCall, options: AutoContainer | None, param: str
-) -> Session | NewSession:
-    if options is None:
-        return _new_session(runtime().config.default_image, runtime().limits_default)
-    try:
-        return _new_session(await allowed_image(options.image), limits_of(options))
-    except ApiError as error:
-        error.param = f"{param}.{error.param}"
-        raise
 
 
 def _echo(tool: Tool, container_id: str | None) -> Fields:
@@ -352,7 +268,7 @@ def idempotency_key(call: CreateCall) -> str:
 
 
 def body_hash(body: CreateResponse) -> str:
-    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+    return hashlib.sha256(json.dumps(body.model_dump(mode="json")).encode()).hexdigest()
 
 
 async def asked_before(call: CreateCall) -> ApiResponse | None:
@@ -360,7 +276,8 @@ async def asked_before(call: CreateCall) -> ApiResponse | None:
     key = idempotency_key(call)
     if not key:
         return None
-    found = await ApiResponse.objects.filter(owner=call.user, idempotency_key=key).afirst()
+    rows = ApiResponse.objects.filter(owner=call.user, idempotency_key=key, deleted_at=None)
+    found = await rows.afirst()
     if found is not None and found.idempotency_hash != body_hash(call.body):
         raise ApiError(
             400,
@@ -372,20 +289,33 @@ async def asked_before(call: CreateCall) -> ApiResponse | None:
     return found
 
 
-async def queue(call: CreateCall) -> tuple[ApiResponse, bool]:
-    """The response that is to answer the call, and whether it is new. Raises: ApiError;
+def _is_held(call: CreateCall) -> bool:
+    """Whether the response ends with the program's connection: not in the background, and not with
+    a key, by which the program may ask again."""
+    return not call.body.background and not idempotency_key(call)
+
+
+async def queue(call: CreateCall) -> ApiResponse:
+    """The response that is to answer the call, which may be there already. Raises: ApiError;
     BerthError."""
     found = await asked_before(call)
     if found is not None:
-        return found, False
+        return found
     prepared = await prepare(call)
-    try:
-        made = await services.response_create(
+    making = asyncio.create_task(
+        services.response_create(
             owner=call.user, session=prepared.session, new=prepared.new, files=prepared.files
         )
+    )
+    try:
+        return await asyncio.shield(making)
     except services.KeyTakenError:
         found = await asked_before(call)
         if found is None:
             raise
-        return found, False
-    return made, True
+        return found
+    except asyncio.CancelledError:
+        made = await making
+        if made.holder:
+            await services.response_stop(response=made)
+        raise

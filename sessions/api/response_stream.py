@@ -18,6 +18,7 @@ from sessions.responses.settle import end, settle, translation_of
 from sessions.responses.translate import Translation
 from sessions.services.carried import carried
 
+ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 LOOK_EVERY = 10
 """Seconds without an event after which it is asked whether the session is still there."""
 KEEP_ALIVE_S = 15.0
@@ -74,7 +75,7 @@ async def stopped_with_its_caller(
     """Whoever leaves before the end has no use for the rest."""
     try:
         yield
-    except (asyncio.CancelledError, GeneratorExit):
+    except BaseException:
         if is_wanted:
             await asyncio.shield(services.response_stop(response=response))
         raise
@@ -117,7 +118,11 @@ async def _frames(
                 if loop.time() - said_at >= KEEP_ALIVE_S:
                     said_at = loop.time()
                     yield b": keep-alive\n\n"
-            elif event["sequence_number"] > seen:
+                continue
+            if event["type"] in ENDS:
+                # Also for whoever saw more of it than is left to tell, for its session is gone.
+                event["sequence_number"] = max(event["sequence_number"], seen + 1)
+            if event["sequence_number"] > seen:
                 said_at = loop.time()
                 yield _frame(event)
 

@@ -260,6 +260,7 @@ def echo_of(
         **({"user": body.user} if body.user is not None else {}),
         "include": list(body.include or ()),
         "found": found,
+        "sent_text": text or None,
         "given": sorted(name for name in body.model_fields_set if getattr(body, name) is not None),
     }
 

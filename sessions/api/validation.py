@@ -10,6 +10,7 @@ from sessions.api.errors import ApiError
 
 Model = TypeVar("Model", bound=BaseModel)
 
+MAX_DEPTH = 100
 _JSON_NAMES = {
     dict: "an object",
     list: "an array",
@@ -79,12 +80,33 @@ def parsed_json(body: bytes) -> Any:
     if not body.strip():
         return {}
     try:
-        return json.loads(body)
+        value = _storable(json.loads(body, parse_constant=_no_number))
     except (ValueError, RecursionError) as error:
         raise ApiError(
             400,
             "The JSON body of the request could not be parsed.",
         ) from error
+    return value
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """Without what no database takes: NUL and half characters. Raises: ValueError for what lies too
+    deep."""
+    if depth > MAX_DEPTH:
+        raise ValueError("too deep")
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_storable(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {
+            _storable(key, depth + 1): _storable(item, depth + 1) for key, item in value.items()
+        }
+    return value
 
 
 def validated(model: type[Model], value: Any) -> Model:

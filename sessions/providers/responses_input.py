@@ -56,7 +56,8 @@ def _plain(item: Item, *, is_shell: bool) -> Iterator[Input]:
         case Reasoning(_, raw):
             # Without its encrypted content the endpoint would look for it in its store.
             if raw and raw.get("type") == "reasoning" and raw.get("encrypted_content"):
-                yield {key: value for key, value in raw.items() if key != "status"}
+                # Its id may be ours, and it is looked at as a whole.
+                yield {key: value for key, value in raw.items() if key not in {"id", "status"}}
         case ToolCall() if is_shell and item.name == SHELL:
             yield _replayed(item.raw, "shell_call") or _shell_call(item)
         case ToolCall():

@@ -121,7 +121,7 @@ class Calling:
                 "type": "shell_call_output",
                 "status": "in_progress",
                 "call_id": run.call.tool_call_id,
-                "max_output_length": run.call.arguments.get("max_output_length"),
+                "max_output_length": output_items.whole_number(run.call, "max_output_length"),
                 "output": [],
             }
         )

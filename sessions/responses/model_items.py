@@ -133,5 +133,16 @@ def functions_found(items: Iterable[ApiItem]) -> list[dict[str, Any]]:
         if item["type"] == "tool_search_output":
             for tool in item["tools"]:
                 inner = tool.get("tools") if tool.get("type") == "namespace" else [tool]
-                found += [one for one in inner or () if one.get("type") == "function"]
-    return found
+                found += [one for one in inner or () if is_function(one)]
+    return list({one["name"]: one for one in found}.values())
+
+
+def is_function(tool: Any) -> bool:
+    """Of what a program sends as a tool that it found."""
+    return (
+        isinstance(tool, dict)
+        and tool.get("type") == "function"
+        and isinstance(tool.get("name"), str)
+        and isinstance(tool.get("description"), str | None)
+        and isinstance(tool.get("parameters"), dict | None)
+    )

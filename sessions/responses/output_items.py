@@ -53,7 +53,8 @@ def _text_part(text: str) -> Fields:
 
 def _part(part: Mapping[str, Any]) -> Fields:
     if part.get("type") == "output_text":
-        return {**_text_part(""), **part}
+        known = {key: value for key, value in part.items() if value is not None}
+        return {**_text_part(""), **known}
     return dict(part)
 
 
@@ -119,11 +120,17 @@ def shell_call(identifier: str, call: ToolCall, *, container_id: str | None) -> 
         "call_id": call.tool_call_id,
         "action": {
             "commands": commands_of(call),
-            "timeout_ms": call.arguments.get("timeout_ms"),
-            "max_output_length": call.arguments.get("max_output_length"),
+            "timeout_ms": whole_number(call, "timeout_ms"),
+            "max_output_length": whole_number(call, "max_output_length"),
         },
         "environment": environment(container_id),
     }
+
+
+def whole_number(call: ToolCall, name: str) -> int | None:
+    """None for what a model made up instead."""
+    value = call.arguments.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def environment(container_id: str | None) -> Fields:

@@ -1,6 +1,7 @@
 """From a turn that has ended to a response that has."""
 
 import datetime as dt
+import logging
 import time
 import uuid
 
@@ -12,6 +13,8 @@ from sessions.events import log
 from sessions.models import ApiResponse, Turn, TurnStatus
 from sessions.responses.resource import about
 from sessions.responses.translate import OUTCOME_TYPES, Outcome, Translation
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = dt.timedelta(seconds=10)
 """Whoever ran a turn settles its response; after this long another does."""
@@ -77,9 +80,16 @@ async def settle_turn(turn_id: int) -> None:
 async def settle_left_over() -> None:
     """Those whose turn ended with the process that ran it, or went with its session."""
     ended = Q(turn__status__in=(TurnStatus.ENDED, TurnStatus.REMOVED)) | Q(turn=None)
-    rows = ApiResponse.objects.filter(ended, status__in=services.UNFINISHED)
+    rows = ApiResponse.objects.filter(ended, status__in=services.UNFINISHED).order_by("created_at")
     ids: list[uuid.UUID] = [
         row.id async for row in rows.filter(created_at__lt=timezone.now() - PATIENCE)[:100]
     ]
     for response_id in ids:
-        await settle(await ApiResponse.objects.aget(id=response_id))
+        response = await ApiResponse.objects.aget(id=response_id)
+        try:
+            await settle(response)
+        except Exception:
+            # One that cannot be told must not keep the others, nor its program, waiting.
+            logger.exception("response %s cannot be told", response_id)
+            error = {"code": "server_error", "message": "What came of it could not be told."}
+            await end(response, Outcome("failed", [], error=error, completed_at=int(time.time())))

@@ -44,6 +44,7 @@ def _replay(
     messages: dict[int, str] = {}
     items: list[Item] = []
     step = tokens = output_tokens = calls = 0
+    used_ids: set[str] = set()
     for event in events:
         match event.body:
             case TurnQueued(number, text, files):
@@ -55,7 +56,9 @@ def _replay(
             case TurnEnded():
                 items += _closed(items)
             case StepEnded() as ended:
-                items += [item_from_json(item) for item in ended.items]
+                said = [item_from_json(item) for item in ended.items]
+                items += said
+                used_ids |= {item.tool_call_id for item in said if isinstance(item, ToolCall)}
                 if ended.turn == turn:
                     step = ended.step
                     tokens += ended.input_tokens + ended.output_tokens
@@ -63,7 +66,7 @@ def _replay(
                     calls += sum(item["type"] == ToolCall.type for item in ended.items)
             case ToolResult(_, item):
                 items.append(item_from_json(item))
-    return TurnState(turn, items, step, tokens, output_tokens, calls)
+    return TurnState(turn, items, step, tokens, output_tokens, calls, frozenset(used_ids))
 
 
 async def recorded_calls(session_id: uuid.UUID) -> dict[str, RecordedCall]:

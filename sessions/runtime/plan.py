@@ -134,6 +134,8 @@ def _has(tools: list[dict[str, Any]], kind: str) -> bool:
 
 def _allowed(tools: list[dict[str, Any]], choice: str | dict[str, Any]) -> list[dict[str, Any]]:
     """Those of them that the model may use."""
+    if choice == "none":
+        return []
     if not isinstance(choice, dict) or choice["type"] != "allowed_tools":
         return tools
     named = {(one["type"], one.get("name")) for one in choice["tools"]}
@@ -152,7 +154,7 @@ def _options(asked: dict[str, Any]) -> ModelOptions:
         top_p=value("top_p"),
         parallel_tool_calls=value("parallel_tool_calls"),
         tool_choice=_choice(value("tool_choice")) if asked["tools"] else None,
-        text=value("text"),
+        text=asked["sent_text"],
         reasoning=value("reasoning"),
         truncation=value("truncation"),
     )

@@ -16,7 +16,7 @@ from sessions import services
 from sessions.errors import BerthError
 from sessions.events import bus, log
 from sessions.models import ApiResponse, ContainerState, Session, Turn, TurnStatus
-from sessions.responses.settle import settle_left_over
+from sessions.responses.settle import settle, settle_left_over
 from sessions.runtime.idleness import OBSERVE_S, Idleness
 from sessions.runtime.leases import is_holder_dead
 from sessions.runtime.reconcile import reconcile
@@ -101,6 +101,10 @@ class Reaper:
         await self._sandboxes.reclaim(session)
         folder = services.upload_folder(session.id)
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        async for response in ApiResponse.objects.filter(
+            session=session, status__in=services.UNFINISHED
+        ):
+            await settle(response)  # from the log, while that is there
         while await log.forget_some(session.id):
             pass  # others write in between
         await session.adelete()
@@ -183,6 +187,6 @@ def _waiting() -> QuerySet[Turn, Any]:
 async def stop_abandoned() -> None:
     """Responses whose program was connected to a process that died: nobody waits for them."""
     rows = ApiResponse.objects.filter(status__in=services.UNFINISHED).exclude(holder="")
-    async for response in rows:
+    async for response in rows.defer("input", "output", "request"):
         if await is_holder_dead(response.holder, since=response.created_at):
             await services.response_stop(response=response)

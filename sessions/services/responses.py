@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from sessions.errors import ConflictError
+from sessions.errors import ConflictError, NotFoundError
 from sessions.events import bus, log
 from sessions.events.types import SessionCreated, SessionStatus, TurnRemoved, TurnStopping
 from sessions.models import (
@@ -25,7 +25,7 @@ from sessions.models import (
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import Limits
 from sessions.services.conversations import conversation_items_add_now
-from sessions.services.uploads import KeptFile, NewUpload, with_files
+from sessions.services.uploads import KeptFile, NewUpload, uploads_forget, with_files
 from sessions.services.work import (
     MAX_QUEUED_TURNS,
     clean_text,
@@ -94,6 +94,8 @@ async def response_create(
                 with transaction.atomic():
                     return _response(owner, row, turn, new, first_seq)
             except IntegrityError as error:
+                if not new.idempotency_key:
+                    raise
                 raise KeyTakenError("The Idempotency-Key is in use.") from error
 
     response = await with_files(session.id, files, write)
@@ -125,8 +127,10 @@ def _begin(owner: User, wanted: NewSession, new: NewResponse, text: str) -> Sess
 
 
 def _check_room(session: Session) -> int:
-    """Number of the session's last event. Raises: ConflictError."""
-    row = Session.objects.select_for_update().get(id=session.id)
+    """Number of the session's last event. Raises: ConflictError, NotFoundError."""
+    row = Session.objects.select_for_update().filter(id=session.id).first()
+    if row is None:
+        raise NotFoundError("The container is gone.")
     waiting = Turn.objects.filter(session=row, status=TurnStatus.QUEUED).count()
     if waiting >= MAX_QUEUED_TURNS:
         raise ConflictError(f"{waiting} responses wait for this container already.")
@@ -170,21 +174,25 @@ async def response_stop(*, response: ApiResponse) -> None:
     """Take its turn back when that has not begun, else ask for its end."""
 
     @database_sync_to_async
-    def write() -> None:
+    def write() -> bool:
         with transaction.atomic():
             turn = Turn.objects.filter(api_response=response).first()
             if turn is None:
-                return
+                return False
             now = timezone.now()
             if turn_set_status(turn.id, TurnStatus.QUEUED, TurnStatus.REMOVED, ended_at=now):
+                uploads_forget(turn)
                 log.append_now(turn.session_id, [TurnRemoved(turn=turn.number)])
-            elif Turn.objects.filter(
+                return True
+            if Turn.objects.filter(
                 id=turn.id, status=TurnStatus.RUNNING, stop_requested_at=None
             ).update(stop_requested_at=now):
                 log.append_now(turn.session_id, [TurnStopping(turn=turn.number)])
+                return True
+            return False
 
-    await write()
-    await _tell(response)
+    if await write():
+        await _tell(response)
 
 
 @database_sync_to_async

@@ -26,9 +26,9 @@ def _answer(response: ApiResponse) -> JsonResponse:
 @operation(summary="Ask for a response", body=CreateResponse, returns=ResponseObject)
 async def response_create(call: Call[CreateResponse, NoQuery]) -> HttpResponseBase:
     """With `stream`, its events as they come. A program that closes the connection before the end
-    stops it, unless it is in the background."""
-    response, is_new = await queue(call)
-    stops = is_new and not response.is_background
+    stops it, unless it is in the background or has an `Idempotency-Key`."""
+    response = await queue(call)
+    stops = bool(response.holder)
     if call.body.stream:
         return response_stream.stream(response, stops=stops)
     if response.is_background:
