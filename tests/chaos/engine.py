@@ -54,8 +54,8 @@ class Engine:
     def socket(self) -> Path:
         return Path(self.address.removeprefix("unix://"))
 
-    def docker(self, *argv: str) -> str:
-        return docker(self.address, *argv)
+    def docker(self, *argv: str, timeout_s: float = 120) -> str:
+        return docker(self.address, *argv, timeout_s=timeout_s)
 
     def start(self) -> None:
         """Raises: EngineFailedError."""

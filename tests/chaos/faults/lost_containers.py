@@ -4,9 +4,12 @@ import asyncio
 import contextlib
 import subprocess
 
+from tests.chaos import containers
+from tests.chaos.engine import Engine
 from tests.chaos.faults.base import Fault, Scene, has_runners, in_thread
 from tests.chaos.load import Subject
 
+PAUSE_TIMEOUT_S = 10.0
 LONGEST_S = 5.0
 
 
@@ -68,19 +71,31 @@ async def _replace(scene: Scene, subject: Subject) -> bool:
     return True
 
 
+def _pause(engine: Engine, verb: str, container_id: str, engine_id: str) -> None:
+    """Docker 20.10 blocks for good when a container is paused in the moment in which something is
+    started in it: its shim waits for the frozen process, and the thaw waits for the shim. Then the
+    kernel is asked past it. Raises: subprocess.CalledProcessError."""
+    try:
+        engine.docker(verb, container_id, timeout_s=PAUSE_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        containers.thaw(engine_id)
+        engine.docker("unpause", container_id)
+
+
 async def pause_container(scene: Scene) -> str:
     subject = scene.subject()
     container_id = scene.database.container_id(subject.session_id)
     if not container_id:
         return ""
     pause_s = scene.pause_s(LONGEST_S)
+    engine_id = await in_thread(containers.engine_id, scene.engine, container_id)
     try:
-        await in_thread(scene.engine.docker, "pause", container_id)
+        await in_thread(_pause, scene.engine, "pause", container_id, engine_id)
     except subprocess.CalledProcessError:
         return ""
     await asyncio.sleep(pause_s)
     with contextlib.suppress(subprocess.CalledProcessError):  # removed meanwhile: judged later
-        await in_thread(scene.engine.docker, "unpause", container_id)
+        await in_thread(_pause, scene.engine, "unpause", container_id, engine_id)
     return f"of {subject.label} for {pause_s:.1f} s"
 
 
