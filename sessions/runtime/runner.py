@@ -223,11 +223,15 @@ class Runner:
         await self._sandboxes.discard(self.session, ContainerState.DISCONNECTED, reason)
 
     async def _connect(self) -> Connected:
-        """The session's sandbox with every uploaded file in it."""
+        """The session's sandbox with every file in it that came with a message up to this one."""
         sandbox = await self._sandbox()
         container_id = self._sandboxes.container_id(self.session)
         async with self._delivery:
-            uploads = Upload.objects.filter(turn__session=self.session, delivered_at=None)
+            uploads = Upload.objects.filter(
+                turn__session=self.session,
+                turn__number__lte=self.turn.number,
+                delivered_at=None,
+            )
             async for upload in uploads.order_by("id"):
                 await deliver(sandbox, self.session.id, upload)
         return Connected(sandbox, container_id)

@@ -233,12 +233,12 @@ async def test_nothing_is_woken_by_a_pass_that_found_nothing_to_stop(
     await client.responses.create(model="m", input="x")
     rows = ApiResponse.objects.all()
     await rows.aupdate(status="in_progress", holder="host:1:never:nowhere:0", output=None)
-    told: list[str] = []
+    told: list[ApiResponse] = []
 
-    async def notify(topic: str) -> None:
-        told.append(topic)
+    async def tell(response: ApiResponse) -> None:
+        told.append(response)
 
-    monkeypatch.setattr("sessions.events.bus.notify", notify)
+    monkeypatch.setattr("sessions.services.responses._tell", tell)
     await rows.aupdate(created_at="2020-01-01T00:00:00Z")
     await stop_abandoned()
     assert told == []
