@@ -98,12 +98,6 @@ def read_now(
     return _read(rows, max_events, max_bytes)[0]
 
 
-def read_latest_now(session_id: uuid.UUID, kind: str) -> StoredEvent | None:
-    """The newest event of one type."""
-    rows = Event.objects.filter(session_id=session_id, type=kind).order_by("-seq")
-    return next((event for event, _ in _stored(rows[:1])), None)
-
-
 def read_on_now(session_id: uuid.UUID, *, after: int) -> tuple[list[StoredEvent], bool]:
     """A batch as of `read`, and whether the log ended with it."""
     return _read(_rows_after(session_id, after), READ_BATCH_EVENTS, READ_BATCH_BYTES)
@@ -145,7 +139,6 @@ def _stored(rows: QuerySet[Event]) -> Iterator[tuple[StoredEvent, int]]:
 
 read = database_sync_to_async(read_now)
 read_on = database_sync_to_async(read_on_now)
-read_latest = database_sync_to_async(read_latest_now)
 
 
 @lru_cache(maxsize=64)

@@ -80,6 +80,8 @@ class Session(models.Model):
     expires_after_s = models.PositiveIntegerField(default=DEFAULT_EXPIRES_AFTER_S)
     """Seconds without activity after which the container is suspended; 0 for never."""
     last_active_at = models.DateTimeField(default=timezone.now)
+    kept_by = models.CharField(max_length=16, blank=True, default="")
+    """What keeps it although nobody uses it, as the log was last told (events.types.SessionKept)."""
     archived_at = models.DateTimeField(null=True, blank=True)
     """Set while the workspace exists only as an archive (runtime/archives.py)."""
     archive_bytes = models.BigIntegerField(default=0)

@@ -62,7 +62,6 @@ class Idleness:
         self._observe_s = observe_s
         self._cpu: dict[uuid.UUID, _Cpu] = {}
         self._silent: dict[uuid.UUID, int] = {}
-        self._told: dict[uuid.UUID, str] = {}
 
     def keep_only(self, session_ids: Iterable[uuid.UUID]) -> None:
         """Forget the others: whoever works in turns begins anew after them."""
@@ -101,7 +100,7 @@ class Idleness:
         async for shell in _open_shells(session):
             if await sandbox.is_foreground_busy(shell.shell_id):
                 return "shell"
-        usage = await sandbox.usage()
+        usage = await sandbox.usage(with_programs=True)
         used = usage.cpu_seconds
         if used is None:
             return "rests"
@@ -124,13 +123,9 @@ class Idleness:
         if finding in ("used", "unknown"):
             return
         by = "" if finding == "rests" else finding
-        if session.id not in self._told:
-            last = await log.read_latest(session.id, SessionKept.type)
-            body = last.body if last else None
-            self._told[session.id] = body.by if isinstance(body, SessionKept) else ""
-        if self._told[session.id] != by:
+        if session.kept_by != by:
             await log.append(session.id, [SessionKept(by)])
-            self._told[session.id] = by
+            await Session.objects.filter(id=session.id).aupdate(kept_by=by)
             await bus.notify(bus.session_topic(session.id))
 
 

@@ -258,7 +258,8 @@ class Usage:
     """What the session wrote, as of the guest's last count; None before the first."""
     disk_limit_bytes: int | None
     programs: int | None
-    """Processes of commands and shells, those included that commands left behind."""
+    """Processes of commands and shells, those included that commands left behind; None when they
+    were not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +360,9 @@ class Sandbox(Protocol):
         """One watch for any number of folders, up to 200. Leaving the context ends it."""
         ...
 
-    async def usage(self) -> Usage: ...
+    async def usage(self, *, with_programs: bool = False) -> Usage:
+        """Programs are counted only when asked for: that takes a look at every process."""
+        ...
 
     async def is_foreground_busy(self, exec_id: str) -> bool:
         """Whether a program runs in the terminal of this command, as a shell's, beside itself."""

@@ -34,8 +34,9 @@ class GuestChannel(SandboxFiles, Sandbox):
         return RemoteExec(self._connection, request)
 
     @override
-    async def usage(self) -> Usage:
-        async with Request(self._connection, "usage") as request:
+    async def usage(self, *, with_programs: bool = False) -> Usage:
+        wanted = {"programs": True} if with_programs else {}
+        async with Request(self._connection, "usage", **wanted) as request:
             request.is_background = True
             figures = await request.result()
             names = [field.name for field in dataclasses.fields(Usage)]

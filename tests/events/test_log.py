@@ -95,15 +95,6 @@ async def test_long_texts_count_towards_the_bound(agent_session: Session) -> Non
     assert len(await log.read(agent_session.id, after=first, max_bytes=2500)) == 3
 
 
-async def test_the_newest_of_a_type_is_found(agent_session: Session) -> None:
-    assert await log.read_latest(agent_session.id, Notice.type) is None
-    await log.append(agent_session.id, [Notice("info", "first"), Notice("info", "second")])
-    await log.append(agent_session.id, [ShellResized("shell-1", 1, 100, 30)])
-    newest = await log.read_latest(agent_session.id, Notice.type)
-    assert newest is not None
-    assert newest.body == Notice("info", "second")
-
-
 async def test_an_append_that_fails_leaves_the_counter_alone(agent_session: Session) -> None:
     row = await Session.objects.aget(id=agent_session.id)
     with pytest.raises(TypeError):

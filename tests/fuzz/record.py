@@ -78,7 +78,7 @@ async def files(channel: GuestChannel) -> None:
     assert [chunk async for chunk in channel.archive("folder", format="tar")]
     await channel.rename("folder/a", "folder/b")
     await channel.remove("folder")
-    await channel.usage()
+    await channel.usage(with_programs=True)
 
 
 async def typed(channel: GuestChannel) -> None:

@@ -174,6 +174,7 @@ async def test_what_runs_in_a_shell_keeps_it_long_before_its_time_is_up_and_afte
     shells.live(shell).typed.accept(0, b"sleep 60\n")
     await eventually(lambda: sandbox.is_foreground_busy(shell.shell_id))
     await log.append(session.id, [SessionKept("shell")])  # by the reaper of before
+    await Session.objects.filter(id=session.id).aupdate(kept_by="shell")
     await shells.aclose()
     await sandboxes.close_channels()
 
@@ -295,7 +296,7 @@ async def test_a_container_taken_up_from_before_is_watched_before_it_is_said_to_
     assert isinstance(sandbox, GuestChannel)
     used = 5.0
 
-    async def usage() -> Usage:
+    async def usage(*, with_programs: bool = False) -> Usage:
         return dataclasses.replace(await GuestChannel.usage(sandbox), cpu_seconds=used, programs=1)
 
     sandbox.usage = usage  # type: ignore[method-assign]
@@ -323,8 +324,9 @@ async def test_what_a_container_uses_by_itself_is_no_program(
     await idle(sandbox_runtime, agent_session)
     usage, looks = GuestChannel.usage, iter(range(1, 100))
 
-    async def computing(channel: GuestChannel) -> Usage:
-        return dataclasses.replace(await usage(channel), cpu_seconds=float(next(looks)))
+    async def computing(channel: GuestChannel, *, with_programs: bool = False) -> Usage:
+        counted = await usage(channel, with_programs=with_programs)
+        return dataclasses.replace(counted, cpu_seconds=float(next(looks)))
 
     monkeypatch.setattr(GuestChannel, "usage", computing)
     reaper = Reaper(sandbox_runtime.sandboxes)

@@ -25,7 +25,10 @@ def open_request(guest: Guest, link: Link, ident: int, fields: dict[str, object]
     if not isinstance(verb, str):
         raise RefusedError("bad_request", "bad value for verb")
     if verb == "usage":
-        return AnsweredRequest(link, ident, _usage(guest))
+        figures = _usage(guest)
+        if fields.get("programs") is True:
+            figures["programs"] = len(members(guest.tags.taken(), 0))
+        return AnsweredRequest(link, ident, figures)
     if verb == "foreground":
         return ForegroundRequest(guest, link, ident, fields)
     if verb == "set_limits":
@@ -50,7 +53,6 @@ def _usage(guest: Guest) -> dict[str, object]:
         "disk_total_bytes": total,
         "disk_used_bytes": guest.disk.used,
         "disk_limit_bytes": guest.disk.limit,
-        "programs": len(members(guest.tags.taken(), 0)),
     }
 
 

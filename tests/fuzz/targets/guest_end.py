@@ -64,7 +64,7 @@ COMMANDS = (
     json_frame(wire.RESIZE, 3, {"columns": 10, "rows": 5}),
 )
 REQUESTS = (
-    json_frame(wire.REQUEST, 5, {"verb": "usage"}),
+    json_frame(wire.REQUEST, 5, {"verb": "usage", "programs": True}),
     json_frame(wire.REQUEST, 6, {"verb": "list", **PATH}),
     json_frame(wire.REQUEST, 7, {"verb": "write", "overwrite": True, **PATH}),
     position(wire.INPUT, 7, wire.STDIN, 0, b"content"),
