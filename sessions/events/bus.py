@@ -68,6 +68,15 @@ async def notify(topic: str) -> None:
     await _send(topic)
 
 
+async def notify_changed(session_id: uuid.UUID, owner_id: int, *, supervisor: bool = True) -> None:
+    """Of a session: those who look at it, at its owner's list or at all, and who works in it."""
+    await notify(session_topic(session_id))
+    await notify(owner_topic(owner_id))
+    await notify(STAFF_TOPIC)
+    if supervisor:
+        await notify(SUPERVISOR_TOPIC)
+
+
 async def _send(topic: str) -> None:
     for waiter in tuple(_topics().waiters.get(topic, ())):
         waiter.wake()

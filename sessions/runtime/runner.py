@@ -288,13 +288,7 @@ class Runner:
                 )
 
         await write()
-        for topic in (
-            bus.session_topic(self.session.id),
-            bus.owner_topic(self.session.owner_id),
-            bus.STAFF_TOPIC,
-            bus.SUPERVISOR_TOPIC,
-        ):
-            await bus.notify(topic)
+        await bus.notify_changed(self.session.id, self.session.owner_id)
 
 
 async def _close(recorder: SessionRecorder) -> None:

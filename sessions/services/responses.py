@@ -11,27 +11,27 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from sessions.errors import ConflictError, NotFoundError
-from sessions.events import bus, log
-from sessions.events.types import SessionCreated, SessionStatus, TurnRemoved, TurnStopping
+from sessions.errors import ConflictError
+from sessions.events import bus
 from sessions.models import (
     ApiResponse,
     Conversation,
     ConversationItem,
     Session,
     Turn,
-    TurnStatus,
 )
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import Limits
 from sessions.services.conversations import conversation_items_add_now
-from sessions.services.uploads import KeptFile, NewUpload, uploads_forget, with_files
+from sessions.services.uploads import KeptFile, NewUpload, with_files
 from sessions.services.work import (
-    MAX_QUEUED_TURNS,
+    check_room_now,
     clean_text,
+    session_create_now,
     title_from,
     turn_create_now,
-    turn_set_status,
+    turn_remove_now,
+    turn_stop_now,
 )
 
 UNSTORED_KEPT = dt.timedelta(minutes=10)
@@ -88,7 +88,7 @@ async def response_create(
     def write(kept: list[KeptFile]) -> ApiResponse:
         with transaction.atomic():
             row = session if isinstance(session, Session) else _begin(owner, session, new, text)
-            first_seq = _check_room(row)
+            first_seq = check_room_now(row)
             turn = turn_create_now(row, text, kept)
             try:
                 with transaction.atomic():
@@ -99,43 +99,22 @@ async def response_create(
                 raise KeyTakenError("The Idempotency-Key is in use.") from error
 
     response = await with_files(session.id, files, write)
-    await _tell(response)
+    await _changed(response)
     return response
 
 
 def _begin(owner: User, wanted: NewSession, new: NewResponse, text: str) -> Session:
-    title = title_from(text)
-    row = Session.objects.create(
-        id=wanted.id,
+    return session_create_now(
+        session_id=wanted.id,
         owner=owner,
-        title=title,
+        title=title_from(text),
+        status=Status.STARTING,
         provider=new.provider,
         model=new.model,
         image=wanted.image,
-        limits=wanted.limits.to_json(),
+        limits=wanted.limits,
         expires_after_s=wanted.expires_after_s,
     )
-    created = SessionCreated(
-        title=title,
-        provider=new.provider,
-        model=new.model,
-        image=wanted.image,
-        limits=row.limits,
-    )
-    log.append_now(row.id, [created, SessionStatus(status=Status.STARTING)])
-    return row
-
-
-def _check_room(session: Session) -> int:
-    """Number of the session's last event. Raises: ConflictError, NotFoundError."""
-    row = Session.objects.select_for_update().filter(id=session.id).first()
-    if row is None:
-        raise NotFoundError("The container is gone.")
-    waiting = Turn.objects.filter(session=row, status=TurnStatus.QUEUED).count()
-    if waiting >= MAX_QUEUED_TURNS:
-        raise ConflictError(f"{waiting} responses wait for this container already.")
-    Session.objects.filter(id=row.id).update(last_active_at=timezone.now())
-    return row.last_seq
 
 
 def _response(
@@ -163,11 +142,9 @@ def _response(
     )
 
 
-async def _tell(response: ApiResponse) -> None:
+async def _changed(response: ApiResponse) -> None:
     if response.session_id is not None:
-        await bus.notify(bus.session_topic(response.session_id))
-    for topic in (bus.owner_topic(response.owner_id), bus.STAFF_TOPIC, bus.SUPERVISOR_TOPIC):
-        await bus.notify(topic)
+        await bus.notify_changed(response.session_id, response.owner_id)
 
 
 async def response_stop(*, response: ApiResponse) -> None:
@@ -177,22 +154,10 @@ async def response_stop(*, response: ApiResponse) -> None:
     def write() -> bool:
         with transaction.atomic():
             turn = Turn.objects.filter(api_response=response).first()
-            if turn is None:
-                return False
-            now = timezone.now()
-            if turn_set_status(turn.id, TurnStatus.QUEUED, TurnStatus.REMOVED, ended_at=now):
-                uploads_forget(turn)
-                log.append_now(turn.session_id, [TurnRemoved(turn=turn.number)])
-                return True
-            if Turn.objects.filter(
-                id=turn.id, status=TurnStatus.RUNNING, stop_requested_at=None
-            ).update(stop_requested_at=now):
-                log.append_now(turn.session_id, [TurnStopping(turn=turn.number)])
-                return True
-            return False
+            return turn is not None and (turn_remove_now(turn) or turn_stop_now(turn))
 
     if await write():
-        await _tell(response)
+        await _changed(response)
 
 
 @database_sync_to_async

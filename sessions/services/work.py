@@ -79,11 +79,40 @@ def turn_create_now(session: Session, text: str, files: Sequence[KeptFile]) -> T
 
 
 async def _changed(session: Session, *, supervisor: bool = True) -> None:
-    await bus.notify(bus.session_topic(session.id))
-    await bus.notify(bus.owner_topic(session.owner_id))
-    await bus.notify(bus.STAFF_TOPIC)
-    if supervisor:
-        await bus.notify(bus.SUPERVISOR_TOPIC)
+    await bus.notify_changed(session.id, session.owner_id, supervisor=supervisor)
+
+
+def session_create_now(  # noqa: PLR0913 - the columns of one row, all named
+    *,
+    owner: User,
+    title: str,
+    status: Status,
+    provider: str,
+    model: str,
+    image: str,
+    limits: Limits,
+    expires_after_s: int,
+    session_id: uuid.UUID | None = None,
+    is_tour: bool = False,
+) -> Session:
+    """The row and the first events of its log. Within a transaction."""
+    session = Session.objects.create(
+        id=session_id or uuid.uuid4(),
+        owner=owner,
+        title=title,
+        status=status,
+        provider=provider,
+        model=model,
+        image=image,
+        limits=limits.to_json(),
+        is_tour=is_tour,
+        expires_after_s=expires_after_s,
+    )
+    created = SessionCreated(
+        title=title, provider=provider, model=model, image=image, limits=session.limits
+    )
+    log.append_now(session.id, [created, SessionStatus(status=status)])
+    return session
 
 
 async def session_create(  # noqa: PLR0913 - the columns of one row, all named
@@ -105,21 +134,18 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
 
     def write(kept: list[KeptFile]) -> Session:
         with transaction.atomic():
-            session = Session.objects.create(
-                id=session_id,
+            session = session_create_now(
+                session_id=session_id,
                 owner=owner,
                 title=title,
+                status=Status.STARTING,
                 provider=provider,
                 model=model,
                 image=image,
-                limits=limits.to_json(),
+                limits=limits,
                 is_tour=is_tour,
                 expires_after_s=expires_after_s,
             )
-            created = SessionCreated(
-                title=title, provider=provider, model=model, image=image, limits=session.limits
-            )
-            log.append_now(session.id, [created, SessionStatus(status=Status.STARTING)])
             turn_create_now(session, text, kept)
         return session
 
@@ -145,25 +171,33 @@ async def container_create(
     @database_sync_to_async
     def write() -> Session:
         with transaction.atomic():
-            session = Session.objects.create(
+            return session_create_now(
                 owner=owner,
                 title=title,
                 status=Status.IDLE,
                 provider=provider,
                 model=model,
                 image=image,
-                limits=limits.to_json(),
+                limits=limits,
                 expires_after_s=expires_after_s,
             )
-            created = SessionCreated(
-                title=title, provider=provider, model=model, image=image, limits=session.limits
-            )
-            log.append_now(session.id, [created, SessionStatus(status=Status.IDLE)])
-        return session
 
     session = await write()
     await _changed(session, supervisor=False)
     return session
+
+
+def check_room_now(session: Session) -> int:
+    """Note the use of it; the number of its last event. Within a transaction, which keeps others from
+    queueing meanwhile. Raises: NotFoundError, ConflictError when `MAX_QUEUED_TURNS` wait already."""
+    row = Session.objects.select_for_update().filter(id=session.id).first()
+    if row is None:
+        raise NotFoundError("There is no such session.")
+    waiting = Turn.objects.filter(session=row, status=TurnStatus.QUEUED).count()
+    if waiting >= MAX_QUEUED_TURNS:
+        raise ConflictError(f"{waiting} messages wait already. Remove some first.")
+    Session.objects.filter(id=row.id).update(last_active_at=timezone.now())
+    return row.last_seq
 
 
 async def turn_submit(*, session: Session, text: str, files: Sequence[NewUpload] = ()) -> Turn:
@@ -175,11 +209,7 @@ async def turn_submit(*, session: Session, text: str, files: Sequence[NewUpload]
 
     def write(kept: list[KeptFile]) -> Turn:
         with transaction.atomic():
-            Session.objects.select_for_update().get(id=session.id)
-            waiting = Turn.objects.filter(session=session, status=TurnStatus.QUEUED).count()
-            if waiting >= MAX_QUEUED_TURNS:
-                raise ConflictError(f"{waiting} messages wait already. Remove some first.")
-            Session.objects.filter(id=session.id).update(last_active_at=timezone.now())
+            check_room_now(session)
             return turn_create_now(session, text, kept)
 
     turn = await with_files(session.id, files, write)
@@ -196,6 +226,25 @@ def turn_set_status(
     return bool(rows.update(status=target, **fields))
 
 
+def turn_remove_now(turn: Turn) -> bool:
+    """Within a transaction; False when it has begun."""
+    now = timezone.now()
+    if not turn_set_status(turn.id, TurnStatus.QUEUED, TurnStatus.REMOVED, ended_at=now):
+        return False
+    uploads_forget(turn)
+    log.append_now(turn.session_id, [TurnRemoved(turn=turn.number)])
+    return True
+
+
+def turn_stop_now(turn: Turn) -> bool:
+    """Within a transaction; False when it does not run, or was asked to end before."""
+    running = Turn.objects.filter(id=turn.id, status=TurnStatus.RUNNING, stop_requested_at=None)
+    if not running.update(stop_requested_at=timezone.now()):
+        return False
+    log.append_now(turn.session_id, [TurnStopping(turn=turn.number)])
+    return True
+
+
 async def turn_remove(*, session: Session, number: int) -> None:
     """Take back a message that has not started. Raises: NotFoundError, ConflictError."""
 
@@ -205,12 +254,8 @@ async def turn_remove(*, session: Session, number: int) -> None:
             turn = Turn.objects.filter(session=session, number=number).first()
             if turn is None:
                 raise NotFoundError("There is no such message.")
-            if not turn_set_status(
-                turn.id, TurnStatus.QUEUED, TurnStatus.REMOVED, ended_at=timezone.now()
-            ):
+            if not turn_remove_now(turn):
                 raise ConflictError("The message has started already.")
-            uploads_forget(turn)
-            log.append_now(session.id, [TurnRemoved(turn=number)])
 
     await write()
     await _changed(session)
@@ -225,11 +270,7 @@ async def turn_stop(*, session: Session) -> bool:
             turn = Turn.objects.filter(session=session, status=TurnStatus.RUNNING).first()
             if turn is None:
                 return False
-            asked = Turn.objects.filter(id=turn.id, stop_requested_at=None).update(
-                stop_requested_at=timezone.now()
-            )
-            if asked:
-                log.append_now(session.id, [TurnStopping(turn=turn.number)])
+            turn_stop_now(turn)
         return True
 
     is_stopping = await write()
