@@ -16,6 +16,7 @@ urlpatterns = [
     path("resume/", rest.session_resume, name="session-resume"),
     path("archive/", rest.workspace_archive, name="workspace-archive"),
     path("requests/", requests.requests_page, name="session-requests"),
+    path("requests/<uuid:response_id>/", requests.request_page, name="session-request"),
     path("requests/<uuid:response_id>/events/", requests.request_events, name="request-events"),
     path("shells/", shells.shells, name="shells"),
     path("shells/<str:shell_id>/close/", shells.shell_close, name="shell-close"),

@@ -39,19 +39,22 @@ async def response(alice: User) -> ApiResponse:
     )
 
 
-def pages_of(response: ApiResponse) -> tuple[str, str]:
+def pages_of(response: ApiResponse) -> tuple[str, str, str]:
     base = f"/sessions/{response.session_id}/requests/"
-    return base, f"{base}{response.id}/events/"
+    return base, f"{base}{response.id}/", f"{base}{response.id}/events/"
 
 
 async def test_the_owner_sees_request_and_events(
     async_client: AsyncClient, alice: User, response: ApiResponse
 ) -> None:
     await async_client.aforce_login(alice)
-    page, events = pages_of(response)
+    page, one, events = pages_of(response)
     text = (await async_client.get(page)).content.decode()
     assert format_id("resp_", response.id) in text
+    assert one in text
+    text = (await async_client.get(one)).content.decode()
     assert "Be brief." in text
+    assert "Say hello" in text
     assert "&lt;b&gt;Elbe" in text
     session_page = (await async_client.get(f"/sessions/{response.session_id}/")).content.decode()
     assert page in session_page
@@ -75,8 +78,9 @@ async def test_a_request_of_another_session_is_not_there(
     async_client: AsyncClient, alice: User, response: ApiResponse, agent_session: Session
 ) -> None:
     await async_client.aforce_login(alice)
-    page = f"/sessions/{agent_session.id}/requests/{response.id}/events/"
-    assert (await async_client.get(page)).status_code == 404
+    page = f"/sessions/{agent_session.id}/requests/{response.id}/"
+    for address in (page, f"{page}events/"):
+        assert (await async_client.get(address)).status_code == 404
 
 
 async def test_a_session_of_a_person_has_no_link_to_it(

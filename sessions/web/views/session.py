@@ -40,7 +40,7 @@ async def session_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
         "owner_name": session.owner.get_username() if session.owner != request.user else "",
         "model_note": MODEL_NOTES.get(session.provider, ""),
         "is_bare": await selectors.session_is_bare(session=session),
-        "has_requests": bool(await selectors.session_responses(session=session, limit=1)),
+        "has_requests": await selectors.session_responses(session=session).aexists(),
         "limit_rows": limit_rows(session, has_disk_quota=await runtime().has_disk_quota()),
         "expiry_choices": expiry_choices(session.expires_after_s),
         "max_text_bytes": services.MAX_TEXT_BYTES,
