@@ -155,6 +155,15 @@ def container_rows(*, owner: User, name: str | None = None) -> QuerySet[Session]
     return rows if name is None else rows.filter(title=name)
 
 
+async def container_get(*, owner: User, session_id: uuid.UUID) -> Session:
+    """Raises: NotFoundError when there is none or it is another user's, staff or not."""
+    rows = container_rows(owner=owner).select_related("owner")
+    found = await rows.filter(id=session_id).afirst()
+    if found is None:
+        raise NotFoundError("There is no such container.")
+    return found
+
+
 def stored_file_rows(*, owner: User) -> QuerySet[StoredFile]:
     """Those that have not expired. Files are their owner's alone, staff or not."""
     is_alive = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
@@ -187,16 +196,14 @@ async def response_get(*, owner: User, response_id: uuid.UUID) -> ApiResponse:
     return found
 
 
-async def session_responses(*, session: Session, limit: int) -> list[ApiResponse]:
-    """What programs asked for in it, the newest first, for whoever may see the session."""
-    rows = ApiResponse.objects.filter(session=session, deleted_at=None)
-    return [row async for row in rows.order_by("-created_at")[:limit]]
+def session_responses(*, session: Session) -> QuerySet[ApiResponse]:
+    """What programs asked for in it, for whoever may see the session."""
+    return ApiResponse.objects.filter(session=session, deleted_at=None)
 
 
 async def session_response_get(*, session: Session, response_id: uuid.UUID) -> ApiResponse:
     """Raises: NotFoundError."""
-    rows = ApiResponse.objects.filter(session=session, deleted_at=None)
-    found = await rows.filter(id=response_id).afirst()
+    found = await session_responses(session=session).filter(id=response_id).afirst()
     if found is None:
         raise NotFoundError("There is no such request in this session.")
     return found

@@ -2,6 +2,16 @@
 
 from sessions.sandbox.limits import GIB, Limits
 
+RULES = """\
+- Commands are not interactive: no TTY, no editor, no questions. Each runs in a new shell in
+  /workspace; files carry over from one to the next, variables and `cd` do not.
+- Several commands of one call run at the same time. Chain what must run in order with `&&`.
+- A command ends after {timeout_s:.0f} s at most. Start servers in the background.
+- The container has {memory:.1f} GiB of memory and {cpus:g} CPU, and no network.
+- Long output reaches you as head and tail; the message says where all of it is.
+"""
+"""Of the place where commands run."""
+
 INSTRUCTIONS = """\
 You are an agent with a computer of your own: a Linux container in which you run shell commands.
 A person gives you a task and watches you work live. Do the task yourself, with commands; do not
@@ -9,15 +19,15 @@ tell the person to run things.
 
 - Your folder is /workspace (also reachable as /mnt/data). Files you leave there are what the
   person takes home; leave the results there and say in your last message which files they are.
-- Commands are not interactive: no TTY, no editor, no questions. Each runs in a new shell in
-  /workspace; files carry over from one to the next, variables and `cd` do not.
-- Several commands of one call run at the same time. Chain what must run in order with `&&`.
-- A command ends after {timeout_s:.0f} s at most. Start servers in the background.
-- The container has {memory:.1f} GiB of memory and {cpus:g} CPU, and no network.
-- Long output reaches you as head and tail; the message says where all of it is.
-- Check your work by running it. When something fails, read the error and mend it.
+{rules}- Check your work by running it. When something fails, read the error and mend it.
 - When the task is done, answer with a short summary in Markdown and call no more tools.
 """
+
+
+PLACE = """\
+You have a computer of your own: a Linux container in which your shell commands run.
+- Your folder is /workspace (also reachable as /mnt/data). Leave results there.
+{rules}"""
 
 
 def instructions(limits: Limits) -> str:
@@ -25,23 +35,11 @@ def instructions(limits: Limits) -> str:
 
 
 def _filled(text: str, limits: Limits) -> str:
-    return text.format(
+    return text.replace("{rules}", RULES).format(
         timeout_s=limits.command_timeout_s,
         memory=limits.memory_bytes / GIB,
         cpus=limits.cpus,
     )
-
-
-PLACE = """\
-You have a computer of your own: a Linux container in which your shell commands run.
-- Your folder is /workspace (also reachable as /mnt/data). Leave results there.
-- Commands are not interactive: no TTY, no editor, no questions. Each runs in a new shell in
-  /workspace; files carry over from one to the next, variables and `cd` do not.
-- Several commands of one call run at the same time. Chain what must run in order with `&&`.
-- A command ends after {timeout_s:.0f} s at most. Start servers in the background.
-- The container has {memory:.1f} GiB of memory and {cpus:g} CPU, and no network.
-- Long output reaches you as head and tail; the message says where all of it is.
-"""
 
 
 def place(limits: Limits) -> str:

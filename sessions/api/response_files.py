@@ -1,7 +1,6 @@
 """Files that come with a request for a response."""
 
 import base64
-from typing import Any
 
 from sessions.api.container_contents import stored_file_chunks
 from sessions.api.endpoint import Call
@@ -10,9 +9,9 @@ from sessions.api.lookups import find_file
 from sessions.api.responses import CreateResponse, ShellTool
 from sessions.api.schema import NoQuery
 from sessions.responses.model_items import CALLS
+from sessions.responses.output_items import Fields
 from sessions.services import NewUpload
 
-Fields = dict[str, Any]
 CreateCall = Call[CreateResponse, NoQuery]
 
 
@@ -27,20 +26,24 @@ async def files_of(
         where = tool.environment if isinstance(tool, ShellTool) else None
         for number, file_id in enumerate(getattr(where, "file_ids", None) or ()):
             param = f"tools[{index}].environment.file_ids[{number}]"
-            file = await find_file(call, file_id, param=param)
-            found.append(NewUpload(file.filename, stored_file_chunks(file.id), file.size))
-    if not is_new:
-        found.clear()
+            upload = await _stored(call, file_id, param)
+            if is_new:
+                found.append(upload)
     fresh = 0 if is_new else _behind_answers(items)
     for index, item in enumerate(items):
         if item["type"] != "message":
             continue
         for number, part in enumerate(item["content"]):
             param = f"input[{index}].content[{number}]"
-            upload = await _part(call, part, param, has_container=has_container)
-            if upload is not None and index >= fresh:
-                found.append(upload)
+            sent = await _part(call, part, param, has_container=has_container)
+            if sent is not None and index >= fresh:
+                found.append(sent)
     return found
+
+
+async def _stored(call: CreateCall, file_id: str, param: str) -> NewUpload:
+    file = await find_file(call, file_id, param=param)
+    return NewUpload(file.filename, stored_file_chunks(file.id), file.size)
 
 
 def _behind_answers(items: list[Fields]) -> int:
@@ -67,9 +70,9 @@ async def _part(
             raise _unsupported(f"{param}.file_id", "without a container files are `file_data`")
         return None
     if part.get("file_id") is not None:
-        file = await find_file(call, part["file_id"], param=f"{param}.file_id")
-        part["filename"] = file.filename
-        return NewUpload(file.filename, stored_file_chunks(file.id), file.size)
+        stored = await _stored(call, part["file_id"], f"{param}.file_id")
+        part["filename"] = stored.name
+        return stored
     data = _decoded(part.get("file_data"), f"{param}.file_data")
     part["filename"] = part.get("filename") or "file"
     return NewUpload(part["filename"], [data], len(data))

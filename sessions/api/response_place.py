@@ -18,11 +18,11 @@ from sessions.api.responses import (
 from sessions.models import ApiResponse, Session
 from sessions.responses.ids import session_span
 from sessions.responses.model_items import CALLS
+from sessions.responses.output_items import Fields
 from sessions.responses.resource import container_of
 from sessions.runtime.wiring import runtime
 from sessions.services import NewSession
 
-Fields = dict[str, Any]
 RESERVED_NAMES = frozenset({"shell", "run_file"})
 """Names of tools of ours."""
 

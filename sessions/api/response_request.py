@@ -5,7 +5,7 @@ import hashlib
 import json
 import uuid
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
 from sessions import services
 from sessions.api.errors import ApiError, not_found
@@ -20,16 +20,15 @@ from sessions.api.responses import (
     Tool,
     echo_of,
 )
-from sessions.models import ApiResponse, Conversation, ConversationItem, Session
+from sessions.models import ApiResponse, Conversation, Session
 from sessions.providers.base import Ability
 from sessions.providers.registry import LOCAL, SCRIPTED, ModelChoice
-from sessions.responses.context import items_up_to
+from sessions.responses.context import items_before
 from sessions.responses.model_items import CALLS, UNDERSTOOD, functions_found, text_of
-from sessions.responses.output_items import environment
+from sessions.responses.output_items import Fields, environment
 from sessions.runtime.wiring import runtime
 from sessions.services import NewResponse, NewSession, NewUpload
 
-Fields = dict[str, Any]
 MAX_KEY_LENGTH = 255
 MAX_SHOWN = 100_000
 """Characters of a message that a person who watches is shown."""
@@ -51,7 +50,7 @@ async def prepare(call: CreateCall) -> Prepared:
     _check_abilities(body, choice)
     previous = await _previous(call)
     conversation = await _conversation(call)
-    before = await _before(previous, conversation)
+    before = await items_before(previous, conversation)
     items = _input(body, before)
     session, container_id = await place_of(call, previous, items)
     files = await files_of(
@@ -92,15 +91,17 @@ def _found(items: list[Fields]) -> list[Fields]:
 
 def chosen_model(name: str | None) -> ModelChoice:
     """A name that is not offered goes to the endpoint as it is, which may well know it; a model
-    that runs here answers for every other. Raises: ApiError."""
+    that runs here answers for every other."""
     process = runtime()
     default = process.default_choice()
+    if name is None:
+        return default
     for choice in process.choices():
-        if name in (None, choice.model):
+        if name == choice.model:
             return choice
     if default.provider in (LOCAL, SCRIPTED):
         return default
-    return ModelChoice(default.provider, cast("str", name), cast("str", name))
+    return ModelChoice(default.provider, name, name)
 
 
 def _check_abilities(body: CreateResponse, choice: ModelChoice) -> None:
@@ -172,13 +173,6 @@ async def _conversation(call: CreateCall) -> Conversation | None:
     if given is None:
         return None
     return await find_conversation(call, given if isinstance(given, str) else given.id)
-
-
-async def _before(previous: ApiResponse | None, conversation: Conversation | None) -> list[Fields]:
-    if conversation is not None:
-        rows = ConversationItem.objects.filter(conversation=conversation).order_by("position")
-        return [row.body async for row in rows]
-    return [] if previous is None else await items_up_to(previous)
 
 
 def _input(body: CreateResponse, before: list[Fields]) -> list[Fields]:

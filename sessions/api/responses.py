@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from sessions.api.containers import ContainerOptions
+from sessions.api.include import Include
 from sessions.api.items import Item
 from sessions.api.metadata import Metadata
 from sessions.api.schema import PageQuery, RequestPart, Resource
@@ -12,16 +13,6 @@ from sessions.api.schema import PageQuery, RequestPart, Resource
 MAX_TOOLS = 128
 MAX_LOCAL_SKILLS = 200
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
-Include = Literal[
-    "file_search_call.results",
-    "web_search_call.results",
-    "web_search_call.action.sources",
-    "message.input_image.image_url",
-    "computer_call_output.output.image_url",
-    "code_interpreter_call.outputs",
-    "reasoning.encrypted_content",
-    "message.output_text.logprobs",
-]
 
 
 # Tools

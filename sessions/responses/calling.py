@@ -40,8 +40,6 @@ class Calling:
         self._runs: dict[str, _Run] = {}
         self._call_index: dict[str, tuple[str, int]] = {}
         """By `call_id`: the tool call it is part of, and which of its commands."""
-        self.has_run = False
-        """Whether a command began."""
 
     def call(self, call: ToolCall) -> Iterator[Fields]:
         if call.name in SHELL_TOOLS and self._container_id is not None:
@@ -129,7 +127,6 @@ class Calling:
     def started(self, body: CallStarted) -> Iterator[Fields]:
         run = self._runs.get(body.tool_call_id)
         if run is not None:
-            self.has_run = True
             self._call_index[body.call_id] = (body.tool_call_id, body.index)
             yield from self._begin_output(run)
 

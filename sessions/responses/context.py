@@ -1,26 +1,32 @@
 """What a response goes on from."""
 
+import uuid
 from typing import Any
 
-from sessions.models import ApiResponse, ConversationItem
+from django.db.models import QuerySet
+
+from sessions.models import ApiResponse, Conversation, ConversationItem
 from sessions.responses.settle import settle
 
 MAX_CHAIN = 1_000
 """Responses, one on the other."""
 
 
-async def earlier_items(response: ApiResponse) -> list[dict[str, Any]]:
-    """Items before its own input, the first first."""
-    if response.conversation_id is not None:
-        rows = ConversationItem.objects.filter(conversation_id=response.conversation_id)
-        return [row.body async for row in rows.order_by("position")]
-    if response.previous_id is None:
-        return []
-    previous = await ApiResponse.objects.aget(id=response.previous_id)
-    return await items_up_to(previous)
+async def items_before(
+    previous: ApiResponse | None, conversation: Conversation | None
+) -> list[dict[str, Any]]:
+    """What is there before a response's own input, the first first."""
+    if conversation is not None:
+        return [row.body async for row in _of_conversation(conversation.id)]
+    return [] if previous is None else await _up_to(previous)
 
 
-async def items_up_to(last: ApiResponse) -> list[dict[str, Any]]:
+def _of_conversation(conversation_id: uuid.UUID) -> QuerySet[ConversationItem]:
+    rows = ConversationItem.objects.filter(conversation_id=conversation_id)
+    return rows.order_by("position")
+
+
+async def _up_to(last: ApiResponse) -> list[dict[str, Any]]:
     """Items of the chain that ends with `last`, and of the conversation that it was part of."""
     chain: list[ApiResponse] = []
     response: ApiResponse | None = last
@@ -35,5 +41,5 @@ async def items_up_to(last: ApiResponse) -> list[dict[str, Any]]:
     if before is None:
         return items
     own = {item["id"] for item in items}
-    rows = ConversationItem.objects.filter(conversation_id=before).order_by("position")
+    rows = _of_conversation(before)
     return [row.body async for row in rows if row.item_id not in own] + items

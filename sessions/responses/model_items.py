@@ -1,9 +1,10 @@
 """Items as programs send and get them, as items that a model is given."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from sessions.agent.loop import pending_calls
 from sessions.providers.base import (
     AssistantMessage,
     CommandResult,
@@ -51,15 +52,14 @@ def model_items(items: Iterable[ApiItem], *, has_container: bool) -> list[Item]:
     made: list[Item] = []
     for item in items:
         made.extend(_model_item(item, has_container=has_container))
-    return made + _results_missing(made)
+    return made + results_missing(made)
 
 
-def _results_missing(items: list[Item]) -> list[Item]:
-    done = {item.tool_call_id for item in items if isinstance(item, ToolResultItem)}
+def results_missing(items: Sequence[Item]) -> list[ToolResultItem]:
+    """For calls that were cut off: endpoints refuse a call without a result."""
     return [
-        ToolResultItem(item.tool_call_id, item.name, text=NOT_ENDED)
-        for item in items
-        if isinstance(item, ToolCall) and item.tool_call_id not in done
+        ToolResultItem(call.tool_call_id, call.name, text=NOT_ENDED)
+        for call in pending_calls(items)
     ]
 
 

@@ -4,13 +4,16 @@ import datetime as dt
 import logging
 import time
 import uuid
+from collections.abc import AsyncIterator, Sequence
 
+from django.db import DatabaseError
 from django.db.models import Q
 from django.utils import timezone
 
 from sessions import services
 from sessions.events import log
 from sessions.models import ApiResponse, Turn, TurnStatus
+from sessions.responses.output_items import Fields
 from sessions.responses.resource import about
 from sessions.responses.translate import OUTCOME_TYPES, Outcome, Translation
 
@@ -35,27 +38,43 @@ async def settle(response: ApiResponse) -> ApiResponse:
         if turn.status == TurnStatus.RUNNING:
             response.status = ApiResponse.Status.IN_PROGRESS
         return response
-    translation = await _read(response)
-    if translation.outcome is None:
-        list(translation.gone(int(time.time())))
-    assert translation.outcome is not None
-    await end(response, translation.outcome)
+    await end(response, await _outcome(response))
     return await ApiResponse.objects.aget(id=response.id)
 
 
-async def _read(response: ApiResponse) -> Translation:
-    """To the end of its log."""
-    translation = await translation_of(response)
-    list(translation.opening())
+async def _outcome(response: ApiResponse) -> Outcome:
+    """Of one whose turn has ended. A log that cannot be told, whatever a program or a model made it
+    hold, ends it as failed: nobody may wait for it for ever."""
+    try:
+        translation = await translation_of(response)
+        async for _ in events_so_far(translation, response, types=OUTCOME_TYPES):
+            pass
+        list(translation.gone(int(time.time())))
+        assert translation.outcome is not None
+    except DatabaseError:
+        raise
+    except Exception:
+        logger.exception("response %s cannot be told", response.id)
+        error = {"code": "server_error", "message": "What came of it could not be told."}
+        return Outcome("failed", [], error=error, completed_at=int(time.time()))
+    else:
+        return translation.outcome
+
+
+async def events_so_far(
+    translation: Translation, response: ApiResponse, *, types: Sequence[str] | None = None
+) -> AsyncIterator[Fields]:
+    """From its beginning to the end of its log as it is now."""
+    for event in translation.opening():
+        yield event
     after, session_id = response.first_seq, response.session_id
     while session_id is not None and (
-        batch := await log.read(session_id, after=after, types=OUTCOME_TYPES)
+        batch := await log.read(session_id, after=after, types=types)
     ):
         after = batch[-1].seq
-        for event in batch:
-            for _ in translation.feed(event):
-                pass
-    return translation
+        for stored in batch:
+            for event in translation.feed(stored):
+                yield event
 
 
 async def end(response: ApiResponse, outcome: Outcome) -> None:
@@ -85,11 +104,4 @@ async def settle_left_over() -> None:
         row.id async for row in rows.filter(created_at__lt=timezone.now() - PATIENCE)[:100]
     ]
     for response_id in ids:
-        response = await ApiResponse.objects.aget(id=response_id)
-        try:
-            await settle(response)
-        except Exception:
-            # One that cannot be told must not keep the others, nor its program, waiting.
-            logger.exception("response %s cannot be told", response_id)
-            error = {"code": "server_error", "message": "What came of it could not be told."}
-            await end(response, Outcome("failed", [], error=error, completed_at=int(time.time())))
+        await settle(await ApiResponse.objects.aget(id=response_id))

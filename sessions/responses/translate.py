@@ -94,11 +94,6 @@ class Translation:
         self.outcome: Outcome | None = None
         """Set with the last event."""
 
-    @property
-    def has_run(self) -> bool:
-        """Whether a command began."""
-        return self._calling.has_run
-
     def opening(self) -> Iterator[Fields]:
         first = "queued" if self._about.is_background else "in_progress"
         yield self._emit.event("response.created", response=self._response(first))

@@ -19,7 +19,8 @@ from sessions.events.types import (
     TurnQueued,
     TurnStarted,
 )
-from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage, item_from_json
+from sessions.providers.base import Item, ToolCall, UserMessage, item_from_json
+from sessions.responses.model_items import results_missing
 
 _CALL_TYPES = ("call.started", "output", "output.dropped", "call.ended")
 _TYPES = ("turn.queued", "turn.started", "turn.ended", "step.ended", "tool.result")
@@ -54,7 +55,7 @@ def _replay(
             case TurnStarted(number):
                 items.append(UserMessage(messages.get(number, "")))
             case TurnEnded():
-                items += _closed(items)
+                items += results_missing(items)
             case StepEnded() as ended:
                 said = [item_from_json(item) for item in ended.items]
                 items += said
@@ -87,16 +88,6 @@ async def recorded_calls(session_id: uuid.UUID) -> dict[str, RecordedCall]:
                 case CallEnded(call_id) if call_id in calls:
                     calls[call_id].ended = event.body
     return calls
-
-
-def _closed(items: list[Item]) -> list[Item]:
-    """Results for calls an ended turn left open: endpoints refuse a call without one."""
-    done = {item.tool_call_id for item in items if isinstance(item, ToolResultItem)}
-    return [
-        ToolResultItem(item.tool_call_id, item.name, text="Stopped before it ended.")
-        for item in items
-        if isinstance(item, ToolCall) and item.tool_call_id not in done
-    ]
 
 
 def user_text(text: str, files: list[str]) -> str:

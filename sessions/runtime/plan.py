@@ -13,7 +13,7 @@ from sessions.agent.tools.shell import SPEC as SHELL_SPEC
 from sessions.agent.tools.shell import ShellTool
 from sessions.models import ApiResponse, Session, Turn
 from sessions.providers.base import ModelOptions, Provider, ToolSpec
-from sessions.responses.context import earlier_items
+from sessions.responses.context import items_before
 from sessions.responses.model_items import model_items
 from sessions.responses.resource import about
 from sessions.runtime.conversation import turn_state
@@ -47,7 +47,8 @@ async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
 
 
 async def plan_turn(session: Session, turn: Turn, provider: Provider) -> TurnPlan:
-    response = await ApiResponse.objects.filter(turn=turn).afirst()
+    rows = ApiResponse.objects.select_related("previous", "conversation")
+    response = await rows.filter(turn=turn).afirst()
     limits = Limits.from_json(session.limits)
     if response is not None:
         return await _plan_response(response, turn, provider, limits)
@@ -75,9 +76,8 @@ async def _plan_response(
     told = [place(limits)] if has_container else []
     if asked["instructions"]:
         told.append(asked["instructions"])
-    items = model_items(
-        [*await earlier_items(response), *response.input], has_container=has_container
-    )
+    before = await items_before(response.previous, response.conversation)
+    items = model_items([*before, *response.input], has_container=has_container)
     return TurnPlan(
         instructions="\n\n".join(told),
         tools=_tools(provider) if has_container and _has(tools, "shell") else [],

@@ -238,7 +238,7 @@ async def test_nothing_is_woken_by_a_pass_that_found_nothing_to_stop(
     async def tell(response: ApiResponse) -> None:
         told.append(response)
 
-    monkeypatch.setattr("sessions.services.responses._tell", tell)
+    monkeypatch.setattr("sessions.services.responses._changed", tell)
     await rows.aupdate(created_at="2020-01-01T00:00:00Z")
     await stop_abandoned()
     assert told == []

@@ -1,7 +1,7 @@
 """Responses over the network, from a real server with real containers."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from tests.e2e.conftest import docker
+from tests.serve.raw_http import wait_until
 from tests.serve.server_process import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
@@ -26,13 +27,6 @@ def client(api_server: ServerProcess, api_key: str) -> Iterator[openai.OpenAI]:
         _strict_response_validation=True,
     ) as client:
         yield client
-
-
-def until(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not look():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.1)
 
 
 def processes(server: ServerProcess) -> str:
@@ -63,7 +57,7 @@ def test_a_program_that_leaves_its_stream_stops_what_it_asked_for(
             if event.type == "response.shell_call_output_content.delta":
                 break
         assert "sleep 4321" in processes(api_server)
-    until(lambda: "sleep 4321" not in processes(api_server))
+    assert wait_until(lambda: "sleep 4321" not in processes(api_server), within_s=WAIT_S)
 
 
 def test_a_program_that_does_not_wait_for_its_answer_stops_what_it_asked_for(
@@ -73,7 +67,7 @@ def test_a_program_that_does_not_wait_for_its_answer_stops_what_it_asked_for(
         client.with_options(timeout=6).responses.create(
             model="m", input="```bash\nsleep 4322\n```", tools=[SHELL]
         )
-    until(lambda: "sleep 4322" not in processes(api_server))
+    assert wait_until(lambda: "sleep 4322" not in processes(api_server), within_s=WAIT_S)
 
 
 def test_one_in_the_background_outlives_a_killed_server_and_its_stream_goes_on(
@@ -121,4 +115,4 @@ def test_what_a_program_waited_for_does_not_go_on_after_its_server_was_killed(
     api_server.kill()
     assert "sleep 4323" in processes(api_server), "commands outlive the server"
     api_server.start()
-    until(lambda: "sleep 4323" not in processes(api_server))
+    assert wait_until(lambda: "sleep 4323" not in processes(api_server), within_s=WAIT_S)

@@ -2,12 +2,12 @@
 
 from typing import Any, Literal
 
-from django.http import HttpRequest
 from pydantic import Field
 
 from sessions import services
 from sessions.api.endpoint import Call, operation
-from sessions.api.errors import ApiError, not_found
+from sessions.api.errors import not_found
+from sessions.api.include import check_include
 from sessions.api.items import Item, ItemReference, item_resource
 from sessions.api.lookups import find_conversation
 from sessions.api.metadata import Metadata
@@ -27,16 +27,6 @@ from sessions.responses.ids import CONVERSATION, format_id
 
 MAX_ITEMS = 20
 """At a time."""
-INCLUDABLE = (
-    "file_search_call.results",
-    "web_search_call.results",
-    "web_search_call.action.sources",
-    "message.input_image.image_url",
-    "computer_call_output.output.image_url",
-    "code_interpreter_call.outputs",
-    "reasoning.encrypted_content",
-    "message.output_text.logprobs",
-)
 
 
 class ConversationObject(Resource):
@@ -78,18 +68,6 @@ def _resource(conversation: Conversation) -> ConversationObject:
         created_at=int(conversation.created_at.timestamp()),
         metadata=conversation.metadata,
     )
-
-
-def check_include(request: HttpRequest) -> None:
-    """Raises: ApiError for what cannot be included."""
-    for index, name in enumerate(request.GET.getlist("include[]")):
-        if name not in INCLUDABLE:
-            raise ApiError(
-                400,
-                f"Invalid value: '{name}'. Supported values: {', '.join(INCLUDABLE)}.",
-                param=f"include[{index}]",
-                code="invalid_value",
-            )
 
 
 def _bodies(items: list[Any] | None) -> list[dict[str, Any]]:

@@ -8,12 +8,13 @@ from sessions import services
 from sessions.api import response_stream
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError
+from sessions.api.include import check_include
 from sessions.api.lookups import find_response
 from sessions.api.paging import unknown_after
 from sessions.api.response_request import queue
 from sessions.api.responses import CreateResponse, InputItemsQuery, ResponseObject, ResponseQuery
 from sessions.api.schema import Deleted, NoBody, NoQuery
-from sessions.api.views.conversations import ItemList, ItemObject, check_include
+from sessions.api.views.conversations import ItemList, ItemObject
 from sessions.models import ApiResponse
 from sessions.responses.resource import resource
 from sessions.responses.settle import settle
