@@ -113,7 +113,8 @@ async def test_a_reader_that_goes_away_ends_the_work_in_the_container(
     response = await files.get("raw", "sparse")
     pieces = aiter(response)
     assert await anext(pieces)
-    assert (reading := await process_ids() - before)
+    reading = await process_ids() - before
+    assert reading
     await pieces.aclose()
     async with asyncio.timeout(10):
         while await process_ids() & reading:  # noqa: ASYNC110 - another process
