@@ -15,7 +15,7 @@ from tests.serve.server_process import ROOT, ServerProcess, berth_environment, m
 Topology = Literal["one process", "two runners"]
 MAX_RUNNING_TURNS = 16
 STARTED = "Agents are running."
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 150.0
 
 
 class AgentsProcess:

@@ -13,7 +13,8 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = re.compile(r"Berth is at (?P<url>\S+) — sign in: (?P<link>\S+)")
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 150
+"""A busy machine compiles, imports and migrates slowly; a server that dies is seen at once."""
 
 
 def berth_environment(var_dir: Path, installation: str, **extra: str) -> dict[str, str]:
