@@ -21,7 +21,7 @@ sign-in: ## Print a link that signs the administrator in once, or FOR=somebody
 	@$(BIN)/python manage.py sign_in_link $(FOR)
 
 test: ## Lint and every test, Docker and browser included (JOBS=2: in two processes)
-	$(PREPARE) tools engine images chromium
+	$(PREPARE) tools engine images chromium clients
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest $(if $(JOBS),-n $(JOBS) --dist loadgroup)
 

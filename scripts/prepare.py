@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from scripts import engine_api, stamps
 from scripts.chromium import ensure_chromium
+from scripts.clients import ensure_clients
 from scripts.engine import ensure_engine
 from scripts.environment import ensure_environment
 from scripts.host import ROOT, VAR, SetupError, manage, say
@@ -62,6 +63,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "images": ensure_images,
     "database": ensure_database,
     "chromium": ensure_chromium,
+    "clients": ensure_clients,
 }
 
 

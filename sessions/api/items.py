@@ -80,6 +80,7 @@ class Message(ItemPart):
 class FunctionCall(ItemPart):
     type: Literal["function_call"]
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
+    namespace: str | None = None
     name: str
     arguments: str
     id: ItemId | None = None
@@ -161,6 +162,7 @@ class ApplyPatchCallOutput(ItemPart):
 class CustomToolCall(ItemPart):
     type: Literal["custom_tool_call"]
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
+    namespace: str | None = None
     name: str
     input: str
     id: ItemId | None = None

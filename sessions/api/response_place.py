@@ -13,11 +13,13 @@ from sessions.api.responses import (
     ContainerReference,
     CustomTool,
     FunctionTool,
+    Namespace,
     ShellTool,
 )
 from sessions.models import ApiResponse, Session
 from sessions.responses.ids import session_span
 from sessions.responses.model_items import CALLS
+from sessions.responses.namespaces import name_within
 from sessions.responses.output_items import Fields
 from sessions.responses.resource import container_of
 from sessions.runtime.wiring import runtime
@@ -25,6 +27,8 @@ from sessions.services import NewSession
 
 RESERVED_NAMES = frozenset({"shell", "run_file"})
 """Names of tools of ours."""
+MAX_NAME_LENGTH = 64
+"""Of a function, at endpoints of either kind."""
 
 
 async def place_of(
@@ -40,10 +44,7 @@ async def place_of(
         index = shells[1][0]
         message = "Only one shell tool can be given."
         raise ApiError(400, message, param=f"tools[{index}]", code="invalid_value")
-    for index, tool in enumerate(call.body.tools or ()):
-        if isinstance(tool, FunctionTool | CustomTool) and tool.name in RESERVED_NAMES:
-            message = f"Functions cannot be called '{tool.name}' here."
-            raise ApiError(400, message, param=f"tools[{index}].name", code="invalid_value")
+    _check_names(call)
     if not shells:
         return await _without_container(call, previous, items), None
     index, tool = shells[0]
@@ -57,6 +58,25 @@ async def place_of(
         found = there or await _new_container(call, where, param)
         return found, container_of(found.id)
     return await _without_container(call, previous, items), None
+
+
+def _check_names(call: CreateCall) -> None:
+    """Raises: ApiError."""
+    for index, tool in enumerate(call.body.tools or ()):
+        if isinstance(tool, FunctionTool | CustomTool) and tool.name in RESERVED_NAMES:
+            message = f"Functions cannot be called '{tool.name}' here."
+            raise ApiError(400, message, param=f"tools[{index}].name", code="invalid_value")
+        if isinstance(tool, Namespace):
+            _check_names_within(tool, index)
+
+
+def _check_names_within(space: Namespace, index: int) -> None:
+    """Raises: ApiError."""
+    for number, one in enumerate(space.tools):
+        if len(name_within(space.name, one.name)) > MAX_NAME_LENGTH:
+            message = f"Namespace and name together take up to {MAX_NAME_LENGTH} characters."
+            param = f"tools[{index}].tools[{number}].name"
+            raise ApiError(400, message, param=param, code="string_above_max_length")
 
 
 async def _of(previous: ApiResponse | None) -> Session | None:

@@ -80,6 +80,17 @@ class CustomTool(RequestPart):
     format: Annotated[FreeText | Grammar, Field(discriminator="type")] | None = None
 
 
+class Namespace(RequestPart):
+    """Tools of the caller under a name of theirs."""
+
+    type: Literal["namespace"]
+    name: ToolName
+    description: str
+    tools: list[Annotated[FunctionTool | CustomTool, Field(discriminator="type")]] = Field(
+        min_length=1, max_length=MAX_TOOLS
+    )
+
+
 class ToolSearch(RequestPart):
     """The caller looks for more of its tools."""
 
@@ -89,7 +100,9 @@ class ToolSearch(RequestPart):
     parameters: dict[str, Any] | None = None
 
 
-Tool = Annotated[ShellTool | FunctionTool | CustomTool | ToolSearch, Field(discriminator="type")]
+Tool = Annotated[
+    ShellTool | FunctionTool | CustomTool | Namespace | ToolSearch, Field(discriminator="type")
+]
 
 
 class ShellChoice(RequestPart):

@@ -32,11 +32,14 @@ class Calling:
         origin: Origin,
         callers_tools: Mapping[str, str],
         container_id: str | None,
+        *,
+        namespaces: Mapping[str, tuple[str, str]],
     ) -> None:
         self._emit = emit
         self._origin = origin
         self._callers_tools = callers_tools
         self._container_id = container_id
+        self._namespaces = namespaces
         self._runs: dict[str, _Run] = {}
         self._call_index: dict[str, tuple[str, int]] = {}
         """By `call_id`: the tool call it is part of, and which of its commands."""
@@ -72,6 +75,7 @@ class Calling:
     def _function_call(self, call: ToolCall) -> Iterator[Fields]:
         identifier = self._origin.id_of("function_call", call.tool_call_id)
         item = output_items.function_call(identifier, call, status="completed")
+        item |= self._names(call)
         index = len(self._emit.output)
         yield self._emit.added(item | {"status": "in_progress", "arguments": ""})
         where = {"item_id": identifier, "output_index": index}
@@ -83,14 +87,21 @@ class Calling:
         yield self._emit.event(
             "response.function_call_arguments.done",
             arguments=arguments,
-            name=call.name,
+            name=item["name"],
             **where,
         )
         yield self._emit.done(index, item)
 
+    def _names(self, call: ToolCall) -> Fields:
+        """As the program knows its tool."""
+        if call.name not in self._namespaces:
+            return {"name": call.name}
+        namespace, name = self._namespaces[call.name]
+        return {"namespace": namespace, "name": name}
+
     def _custom_call(self, call: ToolCall) -> Iterator[Fields]:
         identifier = self._origin.id_of("custom_tool_call", call.tool_call_id)
-        item = output_items.custom_tool_call(identifier, call)
+        item = output_items.custom_tool_call(identifier, call) | self._names(call)
         index = len(self._emit.output)
         yield self._emit.added(item | {"input": ""})
         where = {"item_id": identifier, "output_index": index}

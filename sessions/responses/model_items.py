@@ -15,6 +15,7 @@ from sessions.providers.base import (
     UserMessage,
 )
 from sessions.providers.tool_arguments import parse_arguments
+from sessions.responses.namespaces import name_within, tools_apart
 
 ApiItem = Mapping[str, Any]
 SHELL = "shell"
@@ -64,6 +65,7 @@ def results_missing(items: Sequence[Item]) -> list[ToolResultItem]:
 
 
 def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
+    item = _by_one_name(item)
     match item:
         case {"type": "message", "role": "assistant"}:
             yield AssistantMessage(text_of(item["content"]), raw=dict(item))
@@ -88,6 +90,15 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
             )
         case _:
             yield from _native(item)
+
+
+def _by_one_name(item: ApiItem) -> ApiItem:
+    """A call of a function within a namespace, as the model made it."""
+    space = item.get("namespace")
+    if not space or item["type"] not in ("function_call", "custom_tool_call"):
+        return item
+    plain = {key: value for key, value in item.items() if key != "namespace"}
+    return {**plain, "name": name_within(space, item["name"])}
 
 
 def _native(item: ApiItem) -> Iterable[Item]:
@@ -132,9 +143,16 @@ def functions_found(items: Iterable[ApiItem]) -> list[dict[str, Any]]:
     for item in items:
         if item["type"] == "tool_search_output":
             for tool in item["tools"]:
-                inner = tool.get("tools") if tool.get("type") == "namespace" else [tool]
-                found += [one for one in inner or () if is_function(one)]
+                found += tools_apart(_functions(tool))
     return list({one["name"]: one for one in found}.values())
+
+
+def _functions(tool: Any) -> Iterable[dict[str, Any]]:
+    match tool:
+        case {"type": "namespace", "name": str(), "tools": list(inner)}:
+            yield {**tool, "tools": [one for one in inner if is_function(one)]}
+        case _ if is_function(tool):
+            yield tool
 
 
 def is_function(tool: Any) -> bool:

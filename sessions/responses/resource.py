@@ -7,6 +7,7 @@ from django.conf import settings
 
 from sessions.models import ApiResponse
 from sessions.responses.ids import CONTAINER, CONVERSATION, RESPONSE, format_id
+from sessions.responses.namespaces import names_apart, tools_apart
 from sessions.responses.output_items import Origin
 from sessions.responses.translate import About, Outcome, response_of
 
@@ -19,7 +20,7 @@ functions that the program's own search for tools brought up."""
 
 def about(response: ApiResponse, turn: int) -> About:
     """`turn` is the number of its turn; 0 when that is gone."""
-    tools = response.request["tools"]
+    tools = tools_apart(response.request["tools"])
     theirs = {tool["name"]: tool["type"] for tool in tools if "name" in tool}
     theirs |= {tool["name"]: "function" for tool in response.request["found"]}
     container_id = None
@@ -33,6 +34,7 @@ def about(response: ApiResponse, turn: int) -> About:
         turn=turn,
         skeleton=skeleton(response),
         callers_tools=theirs,
+        namespaces=names_apart([*tools, *response.request["found"]]),
         container_id=container_id,
         is_background=response.is_background,
     )

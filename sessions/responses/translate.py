@@ -9,7 +9,7 @@ comes as one delta, its output as it is printed.
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sessions.events.types import (
@@ -65,6 +65,8 @@ class About:
     container_id: str | None
     """Where commands run, as the API names it."""
     is_background: bool
+    namespaces: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Of the caller's tools within one: namespace and name, by the name that the model knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,13 @@ class Translation:
         self._about = about
         self._emit = Emitter()
         self._saying = Saying(self._emit, about.origin)
-        self._calling = Calling(self._emit, about.origin, about.callers_tools, about.container_id)
+        self._calling = Calling(
+            self._emit,
+            about.origin,
+            about.callers_tools,
+            about.container_id,
+            namespaces=about.namespaces,
+        )
         self._has_begun = False
         self._cut = ""
         self.outcome: Outcome | None = None

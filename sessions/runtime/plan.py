@@ -15,6 +15,7 @@ from sessions.models import ApiResponse, Session, Turn
 from sessions.providers.base import ModelOptions, Provider, ToolSpec
 from sessions.responses.context import items_before
 from sessions.responses.model_items import model_items
+from sessions.responses.namespaces import NAMESPACE, tools_apart
 from sessions.responses.resource import about
 from sessions.runtime.conversation import turn_state
 from sessions.sandbox.limits import Limits
@@ -72,7 +73,8 @@ async def _plan_response(
     asked = response.request
     about_it = about(response, turn.number)
     has_container = about_it.container_id is not None
-    tools = _allowed([*asked["tools"], *asked["found"]], asked["tool_choice"])
+    tools = tools_apart(asked["tools"])
+    tools = _allowed([*tools, *asked["found"]], asked["tool_choice"])
     told = [place(limits)] if has_container else []
     if asked["instructions"]:
         told.append(asked["instructions"])
@@ -102,7 +104,7 @@ def _callers_tools(
 
 
 def _spec(tool: dict[str, Any]) -> ToolSpec:
-    given = {key: value for key, value in tool.items() if value is not None}
+    given = {key: value for key, value in tool.items() if value is not None and key != NAMESPACE}
     if tool["type"] == "custom":
         return ToolSpec(
             name=tool["name"],
