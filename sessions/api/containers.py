@@ -7,7 +7,7 @@ from django.conf import settings
 from pydantic import Field
 
 from sessions.api.errors import ApiError
-from sessions.api.schema import Identified, RequestPart, Resource
+from sessions.api.schema import Identified, RequestPart, Resource, with_example
 from sessions.models import ContainerState, Session
 from sessions.responses.ids import CONTAINER, format_id
 from sessions.runtime.wiring import runtime
@@ -49,6 +49,12 @@ class ContainerOptions(RequestPart):
 
 
 class CreateContainer(ContainerOptions):
+    model_config = with_example(
+        name="Harbour",
+        memory_limit="1g",
+        expires_after={"anchor": "last_active_at", "minutes": 20},
+    )
+
     name: str = Field(min_length=1, max_length=200)
     expires_after: ExpiresAfter | None = None
 

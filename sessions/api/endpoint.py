@@ -18,8 +18,8 @@ from django.views.decorators.csrf import csrf_exempt
 
 from sessions import services
 from sessions.api.errors import ApiError, from_berth
-from sessions.api.schema import NoBody, NoQuery, RequestPart, Resource
-from sessions.api.validation import parsed_json, validated
+from sessions.api.schema import NOTHING_MORE, NoBody, NoQuery, RequestPart, Resource, Unmodelled
+from sessions.api.validation import parsed_json, query_of, validated
 from sessions.errors import BerthError
 
 logger = logging.getLogger(__name__)
@@ -58,12 +58,13 @@ class Operation:
     returns: type[Resource] | None
     """None for bytes."""
     summary: str
+    unmodelled: Unmodelled = NOTHING_MORE
 
     async def run(
         self, http: HttpRequest, user: User, request_id: str, **path: str
     ) -> HttpResponseBase:
         body = validated(self.body, await self._sent(http))
-        query = validated(self.query, http.GET.dict())
+        query = validated(self.query, query_of(http.GET, self.query.repeated))
         answer = await self.handler(Call(http, user, request_id, body, query), **path)
         if isinstance(answer, Resource):
             return JsonResponse(answer.to_json())
@@ -86,9 +87,10 @@ def operation(
     body: type[RequestPart] = NoBody,
     query: type[RequestPart] = NoQuery,
     returns: type[Resource] | None = None,
+    unmodelled: Unmodelled = NOTHING_MORE,
 ) -> Callable[[Handler], Operation]:
     def declare(handler: Handler) -> Operation:
-        return Operation(handler, body, query, returns, summary)
+        return Operation(handler, body, query, returns, summary, unmodelled)
 
     return declare
 

@@ -1,9 +1,10 @@
 """Refusals of what was sent, in the words the API uses: which parameter, and what is wrong."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
+from django.http import QueryDict
 from pydantic import BaseModel, ValidationError
 
 from sessions.api.errors import ApiError
@@ -107,6 +108,19 @@ def _storable(value: Any, depth: int = 0) -> Any:
             _storable(key, depth + 1): _storable(item, depth + 1) for key, item in value.items()
         }
     return value
+
+
+def query_of(sent: QueryDict, repeated: Collection[str]) -> dict[str, Any]:
+    """Of a parameter that was sent several times the last, or a list of all where it is one that
+    may be."""
+    values: dict[str, Any] = {}
+    for name in sent:
+        short = name.removesuffix("[]")
+        if short in repeated:
+            values[short] = [*values.get(short, ()), *sent.getlist(name)]
+        else:
+            values[name] = sent[name]
+    return values
 
 
 def validated(model: type[Model], value: Any) -> Model:
