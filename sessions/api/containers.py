@@ -21,6 +21,9 @@ MEMORY_BYTES: dict[MemoryLimit, int] = {
     "64g": 64 * GIB,
 }
 MAX_FILES = 50
+MIN_CPUS = 0.1
+MIN_DISK_GB = 1 / 16
+"""Below them an engine makes no container, or nothing can be written in it."""
 _NAMES = {size: name for name, size in MEMORY_BYTES.items()}
 
 
@@ -44,8 +47,8 @@ class ContainerOptions(RequestPart):
     memory_limit: MemoryLimit | None = None
     network_policy: DisabledNetwork | None = None
     image: str | None = Field(None, description="One that the administrator allows.")
-    cpus: float | None = Field(None, gt=0)
-    disk_gb: float | None = Field(None, gt=0)
+    cpus: float | None = Field(None, ge=MIN_CPUS)
+    disk_gb: float | None = Field(None, ge=MIN_DISK_GB)
 
 
 class CreateContainer(ContainerOptions):

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, QueryDict
+from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 
 from sessions import services
@@ -74,11 +75,19 @@ class Operation:
         if self.body is NoBody:
             return {}
         if http.content_type == "multipart/form-data":
-            return (await asyncio.to_thread(lambda: http.POST)).dict()
+            return (await asyncio.to_thread(_form, http)).dict()
         data = await asyncio.to_thread(http.read, MAX_JSON_BYTES + 1)
         if len(data) > MAX_JSON_BYTES:
             raise ApiError(413, f"The body is longer than {MAX_JSON_BYTES >> 20} MiB.")
         return parsed_json(data)
+
+
+def _form(http: HttpRequest) -> QueryDict:
+    """Blocks. Raises: ApiError."""
+    try:
+        return http.POST
+    except MultiPartParserError as error:
+        raise ApiError(400, "The form could not be parsed.") from error
 
 
 def operation(

@@ -240,7 +240,7 @@ class ItemReference(ItemPart):
 
 def _kind(value: Any) -> str | None:
     """A message may leave its type out, and a reference as well."""
-    fields = value if isinstance(value, dict) else vars(value)
+    fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
     kind = fields.get("type")
     if kind is None:
         kind = "message" if "role" in fields else "item_reference" if "id" in fields else None

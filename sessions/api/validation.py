@@ -161,6 +161,8 @@ def _param(location: Sequence[int | str], value: Any, *, is_missing: bool) -> st
 
 def _words(kind: str, param: str, given: Any, facts: Mapping[str, Any]) -> tuple[str, str]:
     """The sentence, empty where Pydantic's own has to do, and the code."""
+    if kind.startswith("union_tag") and not isinstance(given, Mapping):
+        kind = "model_type"
     if kind in _EXPECTED:
         got = _JSON_NAMES.get(type(given), "something else")
         sentence = f"expected {_EXPECTED[kind]}, but got {got} instead."
