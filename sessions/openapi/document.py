@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from sessions.openapi.addresses import Address, addresses, id_pattern, operation_id
 from sessions.openapi.components import Components, Mode, Schema
+from sessions.openapi.links import links_of
 from sessions.openapi.refusals import ERROR_SCHEMAS, RESPONSES, reference, statuses_of
 
 ROOT = "v1/"
@@ -40,6 +41,8 @@ def document(server_url: str) -> dict[str, Any]:
             for method, operation in _told(address)
         }
         if made:
+            if "post" in made and (links := links_of(address, served)):
+                made["post"]["responses"]["200"]["links"] = links
             paths[address.path] = made
             _, first = next(_told(address))
             tags.setdefault(_tag(address), _module_sentence(first))
@@ -219,10 +222,26 @@ def _answer(operation: Any, components: Components) -> dict[str, Any]:
     if more.events is not None:
         description = "As asked; with `stream`, the events as they come."
         content["text/event-stream"] = {
-            "schema": components.reference(more.events, "serialization")
+            "schema": _event(components.reference(more.events, "serialization"))
         }
     return {
         "description": description,
         "headers": {"x-request-id": {"$ref": "#/components/headers/RequestId"}},
         "content": content,
+    }
+
+
+def _event(data: Schema) -> Schema:
+    """One event of a stream."""
+    return {
+        "type": "object",
+        "properties": {
+            "event": {"type": "string", "description": "The `type` of the data."},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": data,
+            },
+        },
+        "required": ["event", "data"],
     }

@@ -189,6 +189,8 @@ def kind_of(schema: Schema) -> list[Part]:
     several = schema.get("anyOf") or schema.get("oneOf")
     if several and all(kind_of(one) for one in several) and "properties" not in schema:
         return _joined(several)
+    if "contentSchema" in schema:
+        return kind_of(schema["contentSchema"])
     if schema.get("contentMediaType"):
         return [Part("bytes")]
     match schema.get("type"):

@@ -96,6 +96,20 @@ def test_streams_are_described_by_their_events() -> None:
     assert set(content) == {"application/json", "text/event-stream"}
 
 
+def test_what_was_made_leads_to_what_can_be_done_with_it() -> None:
+    names = {one["operationId"] for one in operations()}
+    posts = own()["paths"]
+    links = posts["/skills/{skill_id}/versions"]["post"]["responses"]["200"]["links"]
+    assert links["getSkillVersion"]["parameters"] == {
+        "skill_id": "$request.path.skill_id",
+        "version": "$response.body#/version",
+    }
+    for path in ("/containers", "/responses", "/files", "/conversations", "/skills"):
+        links = posts[path]["post"]["responses"]["200"]["links"]
+        assert set(links) <= names
+        assert len(links) >= 3
+
+
 def examples() -> list[Any]:
     return [
         pytest.param(name, example, id=name)
