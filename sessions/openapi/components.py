@@ -43,7 +43,7 @@ class Components:
         )
         found: dict[str, Schema] = made.get("$defs", {})
         names = _short_names(found)
-        self._references: dict[tuple[type[BaseModel], Mode], Schema] = {
+        self._references: dict[Any, Schema] = {
             key: _renamed(reference, names) for key, reference in references.items()
         }
         self.schemas: dict[str, Schema] = {

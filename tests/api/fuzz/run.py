@@ -71,9 +71,10 @@ def run(*, examples: int, seed: int, phases: str = ALL_PHASES) -> tuple[int, str
                 *("--generation-database", "none", "--request-timeout", "60"),
                 *("--suppress-health-check", "all", "--continue-on-failure", "--no-color"),
             ],
-            cwd=ROOT,
+            cwd=folder,  # it keeps what it found where it is run
             env={
                 **os.environ,
+                "PYTHONPATH": str(ROOT),
                 "BERTH_FUZZ_SEEDS": json.dumps(seeds),
                 "SCHEMATHESIS_HOOKS": "tests.api.fuzz.hooks",
             },
