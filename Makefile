@@ -8,7 +8,7 @@ PREPARE := @sh scripts/with_python.sh -m scripts.prepare
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run sign-in test quick lint fmt bench neighbours chaos soak fuzz images doctor clean
+.PHONY: help run sign-in test quick lint fmt bench neighbours chaos soak fuzz fuzz-api openapi images doctor clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -65,6 +65,14 @@ soak: ## 200 sessions and 1,000 viewers for 10 minutes (SESSIONS, VIEWERS, MINUT
 fuzz: ## Fuzz both ends of the guest protocol (SECONDS for each target)
 	$(PREPARE) tools
 	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
+
+openapi: ## Write the OpenAPI document of /v1 (FILE)
+	$(PREPARE) runtime
+	@$(BIN)/python manage.py openapi $(or $(FILE),openapi.json)
+
+fuzz-api: ## Ask /v1 everything its document allows for, and what not (EXAMPLES, SEED)
+	$(PREPARE) tools
+	@$(BIN)/python -m tests.api.fuzz --examples $(or $(EXAMPLES),200) --seed $(or $(SEED),1)
 
 images: ## Build the sandbox images and the guest's volume
 	$(PREPARE) runtime engine

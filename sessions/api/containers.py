@@ -7,7 +7,7 @@ from django.conf import settings
 from pydantic import Field
 
 from sessions.api.errors import ApiError
-from sessions.api.schema import Identified, RequestPart, Resource
+from sessions.api.schema import Identified, RequestPart, Resource, with_example
 from sessions.models import ContainerState, Session
 from sessions.responses.ids import CONTAINER, format_id
 from sessions.runtime.wiring import runtime
@@ -21,6 +21,9 @@ MEMORY_BYTES: dict[MemoryLimit, int] = {
     "64g": 64 * GIB,
 }
 MAX_FILES = 50
+MIN_CPUS = 0.1
+MIN_DISK_GB = 1 / 16
+"""Below them an engine makes no container, or nothing can be written in it."""
 _NAMES = {size: name for name, size in MEMORY_BYTES.items()}
 
 
@@ -44,11 +47,17 @@ class ContainerOptions(RequestPart):
     memory_limit: MemoryLimit | None = None
     network_policy: DisabledNetwork | None = None
     image: str | None = Field(None, description="One that the administrator allows.")
-    cpus: float | None = Field(None, gt=0)
-    disk_gb: float | None = Field(None, gt=0)
+    cpus: float | None = Field(None, ge=MIN_CPUS)
+    disk_gb: float | None = Field(None, ge=MIN_DISK_GB)
 
 
 class CreateContainer(ContainerOptions):
+    model_config = with_example(
+        name="Harbour",
+        memory_limit="1g",
+        expires_after={"anchor": "last_active_at", "minutes": 20},
+    )
+
     name: str = Field(min_length=1, max_length=200)
     expires_after: ExpiresAfter | None = None
 

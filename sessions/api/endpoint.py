@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.contrib.auth.models import User
-from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, QueryDict
+from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 
 from sessions import services
 from sessions.api.errors import ApiError, from_berth
-from sessions.api.schema import NoBody, NoQuery, RequestPart, Resource
-from sessions.api.validation import parsed_json, validated
+from sessions.api.schema import NOTHING_MORE, NoBody, NoQuery, RequestPart, Resource, Unmodelled
+from sessions.api.validation import parsed_json, query_of, validated
 from sessions.errors import BerthError
 
 logger = logging.getLogger(__name__)
@@ -58,12 +59,13 @@ class Operation:
     returns: type[Resource] | None
     """None for bytes."""
     summary: str
+    unmodelled: Unmodelled = NOTHING_MORE
 
     async def run(
         self, http: HttpRequest, user: User, request_id: str, **path: str
     ) -> HttpResponseBase:
         body = validated(self.body, await self._sent(http))
-        query = validated(self.query, http.GET.dict())
+        query = validated(self.query, query_of(http.GET, self.query.repeated))
         answer = await self.handler(Call(http, user, request_id, body, query), **path)
         if isinstance(answer, Resource):
             return JsonResponse(answer.to_json())
@@ -73,11 +75,19 @@ class Operation:
         if self.body is NoBody:
             return {}
         if http.content_type == "multipart/form-data":
-            return (await asyncio.to_thread(lambda: http.POST)).dict()
+            return (await asyncio.to_thread(_form, http)).dict()
         data = await asyncio.to_thread(http.read, MAX_JSON_BYTES + 1)
         if len(data) > MAX_JSON_BYTES:
             raise ApiError(413, f"The body is longer than {MAX_JSON_BYTES >> 20} MiB.")
         return parsed_json(data)
+
+
+def _form(http: HttpRequest) -> QueryDict:
+    """Blocks. Raises: ApiError."""
+    try:
+        return http.POST
+    except MultiPartParserError as error:
+        raise ApiError(400, "The form could not be parsed.") from error
 
 
 def operation(
@@ -86,9 +96,10 @@ def operation(
     body: type[RequestPart] = NoBody,
     query: type[RequestPart] = NoQuery,
     returns: type[Resource] | None = None,
+    unmodelled: Unmodelled = NOTHING_MORE,
 ) -> Callable[[Handler], Operation]:
     def declare(handler: Handler) -> Operation:
-        return Operation(handler, body, query, returns, summary)
+        return Operation(handler, body, query, returns, summary, unmodelled)
 
     return declare
 

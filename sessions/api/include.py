@@ -1,10 +1,10 @@
 """What more of a response or a conversation can be asked for."""
 
-from typing import Literal, get_args
+from typing import ClassVar, Literal
 
-from django.http import HttpRequest
+from pydantic import Field
 
-from sessions.api.errors import ApiError
+from sessions.api.schema import NoQuery, PageQuery
 
 Include = Literal[
     "file_search_call.results",
@@ -16,16 +16,16 @@ Include = Literal[
     "reasoning.encrypted_content",
     "message.output_text.logprobs",
 ]
-INCLUDABLE: tuple[str, ...] = get_args(Include)
+_WHAT = "What more to give back. Taken for the sake of programs: what there is, is always there."
 
 
-def check_include(request: HttpRequest) -> None:
-    """Raises: ApiError for what cannot be included."""
-    for index, name in enumerate(request.GET.getlist("include[]")):
-        if name not in INCLUDABLE:
-            raise ApiError(
-                400,
-                f"Invalid value: '{name}'. Supported values: {', '.join(INCLUDABLE)}.",
-                param=f"include[{index}]",
-                code="invalid_value",
-            )
+class IncludeQuery(NoQuery):
+    repeated: ClassVar[frozenset[str]] = frozenset({"include"})
+
+    include: list[Include] | None = Field(None, description=_WHAT)
+
+
+class ItemsQuery(PageQuery):
+    repeated: ClassVar[frozenset[str]] = frozenset({"include"})
+
+    include: list[Include] | None = Field(None, description=_WHAT)

@@ -7,8 +7,11 @@ models, and neither may lose what the other put in.
 import uuid
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetJsonSchemaHandler, Tag
+from pydantic_core import CoreSchema
+from typing_extensions import override
 
+from sessions.api.schema import without_null
 from sessions.responses.ids import item_id
 
 MAX_CALL_ID_LENGTH = 64
@@ -23,6 +26,22 @@ ItemId = Annotated[str, Field(min_length=1, max_length=100)]
 
 class ItemPart(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    @classmethod
+    @override
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """What is given back always says its kind and, where it has one, its id."""
+        made = handler(core_schema)
+        if handler.mode == "serialization":
+            schema = handler.resolve_ref_schema(made)
+            properties = schema["properties"]
+            sure = [name for name in ("type", "id") if name in properties]
+            for name in sure:
+                properties[name] = without_null(properties[name])
+            schema["required"] = [*sure, *(n for n in schema.get("required", ()) if n not in sure)]
+        return made
 
 
 # What a message holds
@@ -223,7 +242,7 @@ class ItemReference(ItemPart):
 
 def _kind(value: Any) -> str | None:
     """A message may leave its type out, and a reference as well."""
-    fields = value if isinstance(value, dict) else vars(value)
+    fields = value if isinstance(value, dict) else getattr(value, "__dict__", {})
     kind = fields.get("type")
     if kind is None:
         kind = "message" if "role" in fields else "item_reference" if "id" in fields else None

@@ -1,14 +1,14 @@
 """What a program sends to ask for a response."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StringConstraints
 
 from sessions.api.containers import ContainerOptions
-from sessions.api.include import Include
+from sessions.api.include import Include, ItemsQuery
 from sessions.api.items import Item
 from sessions.api.metadata import Metadata
-from sessions.api.schema import PageQuery, RequestPart, Resource
+from sessions.api.schema import RequestPart, with_example
 
 MAX_TOOLS = 128
 MAX_LOCAL_SKILLS = 200
@@ -168,6 +168,12 @@ class ConversationReference(RequestPart):
 
 
 class CreateResponse(RequestPart):
+    model_config = with_example(
+        model="default",
+        input="Write and test a merge sort in Python",
+        tools=[{"type": "shell", "environment": {"type": "container_auto"}}],
+    )
+
     model: str | None = Field(None, max_length=200, description="Without one the default answers.")
     input: str | list[Item] | None = None
     instructions: str | None = None
@@ -206,26 +212,26 @@ class CreateResponse(RequestPart):
     )
 
 
-class ResponseObject(Resource):
-    """All fields are described in the documents of the API; `live_url` is where a person watches
-    it."""
-
-    model_config = {"extra": "allow"}
-
-    id: str
-    object: Literal["response"] = "response"
-    status: str
-    live_url: str | None
+class IdempotencyHeader(RequestPart):
+    key: str | None = Field(
+        None,
+        alias="Idempotency-Key",
+        max_length=255,
+        description="The same key with the same body is the same response.",
+    )
 
 
 class ResponseQuery(RequestPart):
     model_config = {"extra": "ignore", "strict": False, "frozen": True}
 
+    repeated: ClassVar[frozenset[str]] = frozenset({"include"})
+
     stream: bool = False
     starting_after: int | None = Field(None, description="Number of the last event that was seen.")
+    include: list[Include] | None = None
 
 
-class InputItemsQuery(PageQuery):
+class InputItemsQuery(ItemsQuery):
     pass
 
 

@@ -9,12 +9,14 @@ from sessions.api.views import (
     conversations,
     files,
     models,
+    openapi,
     responses,
     skills,
     unknown,
 )
 
 urlpatterns = [
+    path("openapi.json", openapi.openapi, name="api-openapi"),
     path("models", view(GET=models.model_list), name="api-models"),
     path("models/<path:model>", view(GET=models.model_get), name="api-model"),
     path(

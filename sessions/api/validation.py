@@ -1,9 +1,10 @@
 """Refusals of what was sent, in the words the API uses: which parameter, and what is wrong."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
+from django.http import QueryDict
 from pydantic import BaseModel, ValidationError
 
 from sessions.api.errors import ApiError
@@ -109,6 +110,19 @@ def _storable(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def query_of(sent: QueryDict, repeated: Collection[str]) -> dict[str, Any]:
+    """Of a parameter that was sent several times the last, or a list of all where it is one that
+    may be."""
+    values: dict[str, Any] = {}
+    for name in sent:
+        short = name.removesuffix("[]")
+        if short in repeated:
+            values[short] = [*values.get(short, ()), *sent.getlist(name)]
+        else:
+            values[name] = sent[name]
+    return values
+
+
 def validated(model: type[Model], value: Any) -> Model:
     """Raises: ApiError for one thing that is wrong."""
     if not isinstance(value, Mapping):
@@ -147,6 +161,8 @@ def _param(location: Sequence[int | str], value: Any, *, is_missing: bool) -> st
 
 def _words(kind: str, param: str, given: Any, facts: Mapping[str, Any]) -> tuple[str, str]:
     """The sentence, empty where Pydantic's own has to do, and the code."""
+    if kind.startswith("union_tag") and not isinstance(given, Mapping):
+        kind = "model_type"
     if kind in _EXPECTED:
         got = _JSON_NAMES.get(type(given), "something else")
         sentence = f"expected {_EXPECTED[kind]}, but got {got} instead."

@@ -4,7 +4,7 @@ import datetime as dt
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from sessions.selectors import SessionRow
@@ -32,6 +32,20 @@ def compact_number(value: int) -> str:
             return f"{scaled:.1f}{unit}" if scaled < 99.95 else f"{scaled:.0f}{unit}"
         value = round(scaled)
     return f"{value / 1000:.1f}G"
+
+
+@register.filter
+def code_spans(text: str) -> SafeString:
+    """What stands between backticks as code."""
+    parts = text.split("`")
+    return format_html_join(
+        "",
+        "{}",
+        (
+            (format_html("<code>{}</code>", part) if index % 2 else part,)
+            for index, part in enumerate(parts)
+        ),
+    )
 
 
 @register.filter

@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from sessions.web.views import account, auth, dashboard, health, new_session
+from sessions.web.views import account, auth, dashboard, health, new_session, reference
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -19,5 +19,6 @@ urlpatterns = [
     path("account/password/", account.password_change, name="password-change"),
     path("account/keys/", account.key_create, name="key-create"),
     path("account/keys/<int:key_id>/revoke/", account.key_revoke, name="key-revoke"),
+    path("reference/", reference.reference, name="reference"),
     path("healthz", health.health, name="health"),
 ]

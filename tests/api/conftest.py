@@ -1,6 +1,6 @@
 """The official client in front of the real door, over guests that are child processes.
 
-Each JSON answer is held against the published document as it comes.
+Each JSON answer is held against the published document, and against our own, as it comes.
 """
 
 import json
@@ -16,6 +16,7 @@ from sessions import services
 from sessions.runtime.process import Runtime
 from sessions.runtime.request_bodies import SpoolingHandler
 from tests.api.contract import event_schema, problems, schema_of
+from tests.api.own_document import own_event_schema, own_problems, own_schema_of
 from tests.runtime.conftest import supervisor
 from tests.serve.conftest import docker_server, running_docker_server
 from tests.serve.server_process import ServerProcess, manage
@@ -41,7 +42,7 @@ def events_in(text: str) -> list[dict[str, Any]]:
 
 
 async def hold_against_the_document(response: httpx2.Response) -> None:
-    """Raises: AssertionError."""
+    """The published one and ours. Raises: AssertionError."""
     kind = response.headers.get("content-type", "")
     if "json" not in kind and "event-stream" not in kind:
         return
@@ -50,9 +51,15 @@ async def hold_against_the_document(response: httpx2.Response) -> None:
     if "event-stream" in kind:
         for event in events_in(response.text):
             wrong = problems(event_schema(event["type"]), event)
+            wrong += own_problems(own_event_schema(event["type"]), event)
             assert not wrong, f"{event}: {wrong}"
         return
-    schema = schema_of(request.method, request.url.path.removeprefix("/v1"), response.status_code)
+    path = request.url.path.removeprefix("/v1")
+    own = own_schema_of(request.method, path, response.status_code)
+    if own is not None:
+        wrong = own_problems(own, json.loads(response.content))
+        assert not wrong, f"{request.method} {request.url}: {wrong}"
+    schema = schema_of(request.method, path, response.status_code)
     if schema is not None:
         wrong = problems(schema, json.loads(response.content))
         assert not wrong, f"{request.method} {request.url}: {wrong}"

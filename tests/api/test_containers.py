@@ -74,9 +74,15 @@ async def test_without_options_it_is_as_the_installation_says(client: openai.Asy
 
 @pytest.mark.parametrize(
     ("options", "param"),
-    [({"cpus": 10_000}, "cpus"), ({"disk_gb": 1e9}, "disk_gb"), ({"image": "of/nobody"}, "image")],
+    [
+        ({"cpus": 10_000}, "cpus"),
+        ({"cpus": 1e-9}, "cpus"),
+        ({"disk_gb": 1e9}, "disk_gb"),
+        ({"disk_gb": 1e-9}, "disk_gb"),
+        ({"image": "of/nobody"}, "image"),
+    ],
 )
-async def test_more_than_is_allowed_is_refused(
+async def test_more_or_less_than_is_allowed_is_refused(
     client: openai.AsyncOpenAI, options: dict[str, object], param: str
 ) -> None:
     with pytest.raises(openai.BadRequestError) as raised:

@@ -115,6 +115,25 @@ async def test_the_parameter_that_is_wrong_is_named(
     assert (raised.value.param, raised.value.code) == (param, code)
 
 
+@pytest.mark.parametrize("path", ["/v1/containers", "/v1/files"])
+async def test_a_form_without_a_boundary_is_refused(alice: User, async_client, path: str) -> None:
+    _, secret = await services.api_key_create(user=alice, name="tests")
+    key = {"Authorization": f"Bearer {secret}"}
+    answer = await async_client.post(path, b"x", content_type="multipart/form-data", headers=key)
+    assert answer.status_code == 400
+    assert "form could not be parsed" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("item", [5, "hello", None, [], True])
+async def test_items_that_are_no_objects_are_refused_by_name(
+    client: openai.AsyncOpenAI, item: object
+) -> None:
+    for path, field in (("/conversations", "items"), ("/responses", "input")):
+        with pytest.raises(openai.BadRequestError) as raised:
+            await client.post(path, cast_to=httpx2.Response, body={field: [item]})
+        assert (raised.value.param, raised.value.code) == (f"{field}[0]", "invalid_type")
+
+
 async def test_a_body_that_is_no_object_is_refused(client: openai.AsyncOpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="an object is expected"):
         await client.post("/containers", cast_to=httpx2.Response, content=b'["name"]')

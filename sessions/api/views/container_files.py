@@ -16,12 +16,15 @@ from sessions.api.lookups import find_container, find_file
 from sessions.api.paging import unknown_after
 from sessions.api.schema import (
     Deleted,
+    FormFiles,
     Identified,
     ListPage,
     NoBody,
     NoQuery,
     PageQuery,
     RequestPart,
+    Unmodelled,
+    with_example,
 )
 from sessions.api.views.files import sent_file
 from sessions.downloads.ranges import Span
@@ -55,6 +58,8 @@ class FileList(ListPage[File]):
 
 
 class AddFile(RequestPart):
+    model_config = with_example(file_id="file-0123456789abcdef0123456789abcdef")
+
     file_id: str | None = Field(
         None, description="Of a file uploaded before; or send a form with the part `file`."
     )
@@ -88,7 +93,14 @@ async def connect(call: Call[Any, Any], container_id: str) -> tuple[Session, San
     return session, sandbox
 
 
-@operation(summary="Put a file into a container", body=AddFile, returns=File)
+@operation(
+    summary="Put a file into a container",
+    body=AddFile,
+    returns=File,
+    unmodelled=Unmodelled(
+        files=FormFiles(("file",), "The file, in place of a `file_id`.", is_only_way=False)
+    ),
+)
 async def file_create(call: Call[AddFile, NoQuery], container_id: str) -> File:
     """A file of that name that is there already keeps it; the new one gets another."""
     await find_container(call, container_id)  # whatever else is wrong, strangers get 404

@@ -2,12 +2,15 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
+from typing_extensions import override
 
 from sessions import services
+from sessions.api import given
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import not_found
-from sessions.api.include import check_include
+from sessions.api.include import IncludeQuery, ItemsQuery
 from sessions.api.items import Item, ItemReference, item_resource
 from sessions.api.lookups import find_conversation
 from sessions.api.metadata import Metadata
@@ -18,15 +21,18 @@ from sessions.api.schema import (
     ListPage,
     NoBody,
     NoQuery,
-    PageQuery,
     RequestPart,
     Resource,
+    with_example,
 )
 from sessions.models import Conversation, ConversationItem
 from sessions.responses.ids import CONVERSATION, format_id
 
 MAX_ITEMS = 20
 """At a time."""
+
+
+_HELLO = {"type": "message", "role": "user", "content": "Hello!"}
 
 
 class ConversationObject(Resource):
@@ -44,21 +50,34 @@ class ItemObject(Identified):
     id: str
     type: str
 
+    @classmethod
+    @override
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return handler(given.Item.__pydantic_core_schema__)
+
 
 class ItemList(ListPage[ItemObject]):
     pass
 
 
 class CreateConversation(RequestPart):
+    model_config = with_example(metadata={"topic": "sorting"}, items=[_HELLO])
+
     metadata: Metadata | None = None
     items: list[Item] | None = Field(None, max_length=MAX_ITEMS)
 
 
 class UpdateConversation(RequestPart):
+    model_config = with_example(metadata={"topic": "searching"})
+
     metadata: Metadata | None
 
 
 class CreateItems(RequestPart):
+    model_config = with_example(items=[_HELLO])
+
     items: list[Item] = Field(max_length=MAX_ITEMS)
 
 
@@ -116,17 +135,15 @@ def _list(rows: list[ConversationItem], *, has_more: bool) -> ItemList:
     return ItemList.of(data, has_more=has_more)
 
 
-@operation(summary="Add items", body=CreateItems, returns=ItemList)
-async def items_create(call: Call[CreateItems, NoQuery], conversation_id: str) -> ItemList:
-    check_include(call.http)
+@operation(summary="Add items", body=CreateItems, query=IncludeQuery, returns=ItemList)
+async def items_create(call: Call[CreateItems, IncludeQuery], conversation_id: str) -> ItemList:
     conversation = await find_conversation(call, conversation_id)
     rows = await services.conversation_items_add(conversation, _bodies(call.body.items))
     return _list(rows, has_more=False)
 
 
-@operation(summary="List the items", query=PageQuery, returns=ItemList)
-async def items_list(call: Call[NoBody, PageQuery], conversation_id: str) -> ItemList:
-    check_include(call.http)
+@operation(summary="List the items", query=ItemsQuery, returns=ItemList)
+async def items_list(call: Call[NoBody, ItemsQuery], conversation_id: str) -> ItemList:
     conversation = await find_conversation(call, conversation_id)
     rows = ConversationItem.objects.filter(conversation=conversation)
     query = call.query
@@ -151,9 +168,10 @@ async def _find_item(call: Call[Any, Any], conversation_id: str, item_id: str) -
     return found
 
 
-@operation(summary="One item", returns=ItemObject)
-async def item_get(call: Call[NoBody, NoQuery], conversation_id: str, item_id: str) -> ItemObject:
-    check_include(call.http)
+@operation(summary="One item", query=IncludeQuery, returns=ItemObject)
+async def item_get(
+    call: Call[NoBody, IncludeQuery], conversation_id: str, item_id: str
+) -> ItemObject:
     item = await _find_item(call, conversation_id, item_id)
     return ItemObject.model_validate(item.body)
 

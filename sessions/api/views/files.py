@@ -14,12 +14,14 @@ from sessions.api.lookups import find_file
 from sessions.api.paging import page_of_rows
 from sessions.api.schema import (
     Deleted,
+    FormFiles,
     Identified,
     ListPage,
     NoBody,
     NoQuery,
     PageQuery,
     RequestPart,
+    Unmodelled,
 )
 from sessions.downloads.ranges import Span
 from sessions.downloads.responses import content_disposition, span_response
@@ -89,7 +91,12 @@ def sent_file(request: HttpRequest) -> UploadedFile:
     return sent[0]
 
 
-@operation(summary="Keep a file", body=CreateFile, returns=File)
+@operation(
+    summary="Keep a file",
+    body=CreateFile,
+    returns=File,
+    unmodelled=Unmodelled(files=FormFiles(("file",), "The file.")),
+)
 async def file_create(call: Call[CreateFile, NoQuery]) -> File:
     sent = sent_file(call.http)
     file = await services.stored_file_create(

@@ -8,12 +8,18 @@ from sessions import services
 from sessions.api import response_stream
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError
-from sessions.api.include import check_include
 from sessions.api.lookups import find_response
 from sessions.api.paging import unknown_after
+from sessions.api.response_events import ResponseEvent
+from sessions.api.response_object import ResponseObject
 from sessions.api.response_request import queue
-from sessions.api.responses import CreateResponse, InputItemsQuery, ResponseObject, ResponseQuery
-from sessions.api.schema import Deleted, NoBody, NoQuery
+from sessions.api.responses import (
+    CreateResponse,
+    IdempotencyHeader,
+    InputItemsQuery,
+    ResponseQuery,
+)
+from sessions.api.schema import Deleted, NoBody, NoQuery, Unmodelled
 from sessions.api.views.conversations import ItemList, ItemObject
 from sessions.models import ApiResponse
 from sessions.responses.resource import resource
@@ -24,7 +30,12 @@ def _answer(response: ApiResponse) -> JsonResponse:
     return JsonResponse(resource(response))
 
 
-@operation(summary="Ask for a response", body=CreateResponse, returns=ResponseObject)
+@operation(
+    summary="Ask for a response",
+    body=CreateResponse,
+    returns=ResponseObject,
+    unmodelled=Unmodelled(events=ResponseEvent, headers=IdempotencyHeader),
+)
 async def response_create(call: Call[CreateResponse, NoQuery]) -> HttpResponseBase:
     """With `stream`, its events as they come. A program that closes the connection before the end
     stops it, unless it is in the background or has an `Idempotency-Key`."""
@@ -37,10 +48,14 @@ async def response_create(call: Call[CreateResponse, NoQuery]) -> HttpResponseBa
     return _answer(await response_stream.whole(response, stops=stops))
 
 
-@operation(summary="One response", query=ResponseQuery, returns=ResponseObject)
+@operation(
+    summary="One response",
+    query=ResponseQuery,
+    returns=ResponseObject,
+    unmodelled=Unmodelled(events=ResponseEvent),
+)
 async def response_get(call: Call[NoBody, ResponseQuery], response_id: str) -> HttpResponseBase:
     """With `stream`, all its events again, or those behind `starting_after`."""
-    check_include(call.http)
     response = await find_response(call, response_id)
     if call.query.stream:
         after = call.query.starting_after
@@ -74,7 +89,6 @@ async def response_cancel(call: Call[NoBody, NoQuery], response_id: str) -> Http
 
 @operation(summary="What a response was asked", query=InputItemsQuery, returns=ItemList)
 async def input_items(call: Call[NoBody, InputItemsQuery], response_id: str) -> ItemList:
-    check_include(call.http)
     response = await find_response(call, response_id)
     items: list[dict[str, Any]] = list(response.input)
     query = call.query

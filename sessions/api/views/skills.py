@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Literal
 
 from django.http import HttpResponseBase
+from pydantic import Field
 
 from sessions import selectors, services
 from sessions.api.container_contents import stored_pieces
@@ -12,12 +13,15 @@ from sessions.api.errors import ApiError, not_found
 from sessions.api.paging import page_of_rows
 from sessions.api.schema import (
     Deleted,
+    FormFiles,
     Identified,
     ListPage,
     NoBody,
     NoQuery,
     PageQuery,
     RequestPart,
+    Unmodelled,
+    with_example,
 )
 from sessions.api.uploads import SentFile, sent_files
 from sessions.downloads.ranges import Span
@@ -34,6 +38,7 @@ from sessions.workspace.skills import (
 )
 
 LATEST = "latest"
+ZIP = Unmodelled(media_type="application/zip")
 
 
 class SkillObject(Identified):
@@ -69,7 +74,27 @@ class DeletedVersion(Deleted):
 
 
 class SetDefault(RequestPart):
+    model_config = with_example(default_version="2")
+
     default_version: str
+
+
+class BundleForm(RequestPart):
+    """The fields of a form beside the skill's files."""
+
+    default: Literal["true", "false"] | None = Field(
+        None, description="Whether the version becomes the one that is used."
+    )
+
+
+BUNDLE = Unmodelled(
+    files=FormFiles(
+        ("files[]", "files"),
+        "The files of the folder, their names with its path; or one zip of it.",
+        is_many=True,
+        fields=BundleForm,
+    )
+)
 
 
 async def _resource(skill: Skill) -> SkillObject:
@@ -146,7 +171,7 @@ def _content(call: Call[Any, Any], version: SkillVersion) -> HttpResponseBase:
     )
 
 
-@operation(summary="Keep a skill", returns=SkillObject)
+@operation(summary="Keep a skill", returns=SkillObject, unmodelled=BUNDLE)
 async def skill_create(call: Call[NoBody, NoQuery]) -> SkillObject:
     """A form with the folder's files as `files[]`, or with a zip of it as `files`."""
     bundle, _ = await _sent_bundle(call)
@@ -184,13 +209,13 @@ async def skill_delete(call: Call[NoBody, NoQuery], skill_id: str) -> Deleted:
     return Deleted(id=skill_id, object="skill.deleted")
 
 
-@operation(summary="The default version as a zip")
+@operation(summary="The default version as a zip", unmodelled=ZIP)
 async def skill_content(call: Call[NoBody, NoQuery], skill_id: str) -> HttpResponseBase:
     skill = await find_skill(call, skill_id)
     return _content(call, await find_version(skill, str(skill.default_version)))
 
 
-@operation(summary="Keep another version of a skill", returns=VersionObject)
+@operation(summary="Keep another version of a skill", returns=VersionObject, unmodelled=BUNDLE)
 async def version_create(call: Call[NoBody, NoQuery], skill_id: str) -> VersionObject:
     skill = await find_skill(call, skill_id)
     bundle, is_default = await _sent_bundle(call)
@@ -232,7 +257,7 @@ async def version_delete(
     )
 
 
-@operation(summary="A version of a skill as a zip")
+@operation(summary="A version of a skill as a zip", unmodelled=ZIP)
 async def version_content(
     call: Call[NoBody, NoQuery], skill_id: str, version: str
 ) -> HttpResponseBase:

@@ -1,0 +1,27 @@
+"""Something of each kind, so that requests have what to ask about."""
+
+import openai
+
+SKILL = b"---\nname: tides\ndescription: Reads tables of tides.\n---\nRead them."
+
+
+def make_seeds(client: openai.OpenAI) -> dict[str, str]:
+    """Ids by the parameters of paths."""
+    container = client.containers.create(name="Harbour")
+    inside = client.containers.files.create(container.id, file=("tides.txt", b"high\nlow\n"))
+    kept = client.files.create(file=("notes.txt", b"notes"), purpose="user_data")
+    conversation = client.conversations.create(items=[{"role": "user", "content": "Hello!"}])
+    items = client.conversations.items.list(conversation.id)
+    skill = client.skills.create(files=[("tides/SKILL.md", SKILL)])
+    response = client.responses.create(model="m", input="Hello!", background=True)
+    return {
+        "container_id": container.id,
+        "container_file_id": inside.id,
+        "file_id": kept.id,
+        "conversation_id": conversation.id,
+        "item_id": str(items.data[0].id),
+        "skill_id": skill.id,
+        "version": "1",
+        "response_id": response.id,
+        "model": "scripted",
+    }
