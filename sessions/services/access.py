@@ -105,6 +105,11 @@ async def api_key_find(*, secret: str) -> ApiKey | None:
     return key
 
 
+async def api_key_is_of(*, user: User, secret: str) -> bool:
+    """Whether it is a key of the user's that works. Notes no use."""
+    return await _live_keys().filter(user=user, key_hash=_hash(secret)).aexists()
+
+
 async def api_key_still_live(*, key_id: int) -> User | None:
     """The user of a key that was found before; None as for `api_key_find`."""
     key = await _live_keys().filter(id=key_id).select_related("user").afirst()
