@@ -56,7 +56,12 @@ def form_context(post: QueryDict | None = None) -> dict[str, Any]:
     }
 
 
-def shown(key: ApiKey) -> dict[str, Any]:
+def listed(keys: list[ApiKey]) -> list[dict[str, Any]]:
+    """Those that work before those that do not."""
+    return sorted(map(_shown, keys), key=lambda row: bool(row["state"] != "live"))
+
+
+def _shown(key: ApiKey) -> dict[str, Any]:
     return {"key": key, "state": key.state, "scopes": [scope_words(one) for one in key.scopes]}
 
 

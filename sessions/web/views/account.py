@@ -106,7 +106,7 @@ async def _page(
     context = {
         "form": form or _password_form(request),
         "base_url": base_url(request),
-        "keys": [key_form.shown(key) for key in await selectors.api_key_list(user=request.user)],
+        "keys": key_form.listed(await selectors.api_key_list(user=request.user)),
         **key_form.form_context(),
         **extra,
     }
