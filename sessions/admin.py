@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
+from django.utils import timezone
 from typing_extensions import override
 
 from sessions.models import (
@@ -32,6 +34,9 @@ else:
     SessionAdminBase = TurnAdminBase = ApiKeyAdminBase = ReclaimedAdminBase = admin.ModelAdmin
     PooledContainerAdminBase = ShellAdminBase = admin.ModelAdmin
     FileUploadAdminBase = ProcessAdminBase = admin.ModelAdmin
+
+
+KEY_LIMITS = ("requests_per_minute", "tokens_per_minute", "max_responses")
 
 
 def admin_sign_in(request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -119,10 +124,47 @@ class FileUploadAdmin(PartOfSession, FileUploadAdminBase):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnly, ApiKeyAdminBase):
-    list_display = ("name", "prefix", "user", "created_at", "last_used_at", "revoked_at")
+    """Keys are made by their users. Here they are revoked, and given limits of their own."""
+
+    list_display = (
+        "name",
+        "prefix",
+        "user",
+        "state",
+        "what",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+    )
     list_select_related = ("user",)
     search_fields = ("name", "prefix", "user__username")
-    exclude = ("key_hash",)
+    fields = (
+        "user",
+        "name",
+        "prefix",
+        "state",
+        "what",
+        "created_at",
+        "last_used_at",
+        "expires_at",
+        "revoked_at",
+        *KEY_LIMITS,
+    )
+    readonly_fields = tuple(name for name in fields if name not in KEY_LIMITS)
+    actions = ("revoke",)
+
+    @admin.display(description="scopes")
+    def what(self, key: ApiKey) -> str:
+        return ", ".join(key.scopes)
+
+    @admin.action(description="Revoke selected API keys", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        count = queryset.filter(revoked_at=None).update(revoked_at=timezone.now())
+        self.message_user(request, f"Revoked: {count}.")
+
+    @override
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_superuser)
 
     @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:

@@ -5,6 +5,8 @@
     │   └── FileTooLargeError        an upload over the limit (413)
     ├── NotFoundError                no such thing, or not yours (404)
     ├── ConflictError                the thing is in another state than the caller thinks (409)
+    ├── NotPermittedError            the key may not do this (403)
+    ├── TooManyRequestsError         a limit is reached; `retry_after_s` says until when (429)
     ├── LeaseLostError               another runner writes this session now
     ├── SandboxError
     │   ├── SandboxUnavailableError  nothing can be asked of the sandbox at the moment (503)
@@ -29,6 +31,9 @@
 
 Each class carries a stable `code`. HTML, websocket and JSON are rendered from it at the edges.
 """
+
+import math
+from typing import Literal
 
 
 class BerthError(Exception):
@@ -79,6 +84,31 @@ class UploadBusyError(ConflictError):
 
 class ChecksumError(InvalidInputError):
     code = "checksum_mismatch"
+
+
+class NotPermittedError(BerthError):
+    code = "missing_scope"
+    status = 403
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(
+            "You have insufficient permissions for this operation. "
+            f"Missing scopes: {scope}. Use an API key that has this scope."
+        )
+        self.scope = scope
+
+
+class TooManyRequestsError(BerthError):
+    code = "rate_limit_exceeded"
+    status = 429
+
+    def __init__(
+        self, message: str, *, kind: Literal["requests", "tokens"], retry_after_s: float
+    ) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
+        """Whole seconds, at least one."""
 
 
 class LeaseLostError(BerthError):

@@ -1,4 +1,4 @@
-"""The ASGI application: pages by Django, the websocket behind an origin check and sign-in."""
+"""The ASGI application: pages by Django, websockets behind a key, or an origin check and sign-in."""
 
 import os
 
@@ -11,12 +11,14 @@ django.setup(set_prefix=False)
 
 # Only now is the app registry ready for modules that import models.
 from sessions.runtime.request_bodies import SpoolingHandler  # noqa: E402
+from sessions.streaming.keys import KeyOrPage  # noqa: E402
 from sessions.streaming.origin import SameOriginValidator  # noqa: E402
 from sessions.streaming.routing import websocket_urlpatterns  # noqa: E402
 
+_sockets = URLRouter(websocket_urlpatterns)
 application = ProtocolTypeRouter(
     {
         "http": SpoolingHandler(),
-        "websocket": SameOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "websocket": KeyOrPage(_sockets, pages=SameOriginValidator(AuthMiddlewareStack(_sockets))),
     }
 )

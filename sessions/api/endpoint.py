@@ -10,18 +10,22 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, QueryDict
 from django.http.multipartparser import MultiPartParserError
 from django.views.decorators.csrf import csrf_exempt
 
-from sessions import services
 from sessions.api.errors import ApiError, from_berth
+from sessions.api.rate_limits import rate_headers_of, spend_request
 from sessions.api.schema import NOTHING_MORE, NoBody, NoQuery, RequestPart, Resource, Unmodelled
 from sessions.api.validation import parsed_json, query_of, validated
 from sessions.errors import BerthError
+from sessions.models import ApiKey
+from sessions.models.scopes import access_of, scope_of
+from sessions.runtime.callers import client_network
+from sessions.runtime.keys import bearer, check_scope, key_of
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +48,11 @@ class Call(Generic[Body, Query]):
     request_id: str
     body: Body
     query: Query
+    key: ApiKey
 
 
 Answer = Resource | HttpResponseBase
+Access = Literal["read", "write", "none"]
 Handler = Callable[..., Awaitable[Answer]]
 
 
@@ -60,16 +66,26 @@ class Operation:
     """None for bytes."""
     summary: str
     unmodelled: Unmodelled = NOTHING_MORE
+    access: Access | None = None
+    """What it does with what its address is of, where the method does not say so."""
 
     async def run(
-        self, http: HttpRequest, user: User, request_id: str, **path: str
+        self, http: HttpRequest, key: ApiKey, request_id: str, **path: str
     ) -> HttpResponseBase:
+        needed = self.scope(http.path_info, http.method)
+        if needed is not None:
+            check_scope(key, needed)
         body = validated(self.body, await self._sent(http))
         query = validated(self.query, query_of(http.GET, self.query.repeated))
-        answer = await self.handler(Call(http, user, request_id, body, query), **path)
+        answer = await self.handler(Call(http, key.user, request_id, body, query, key), **path)
         if isinstance(answer, Resource):
             return JsonResponse(answer.to_json())
         return answer
+
+    def scope(self, path: str, method: str | None) -> str | None:
+        """Which scope a key needs for it (models/scopes.py); None where any key will do."""
+        access = self.access or access_of(method)
+        return None if access == "none" else scope_of(path, access)
 
     async def _sent(self, http: HttpRequest) -> Any:
         if self.body is NoBody:
@@ -97,9 +113,10 @@ def operation(
     query: type[RequestPart] = NoQuery,
     returns: type[Resource] | None = None,
     unmodelled: Unmodelled = NOTHING_MORE,
+    access: Access | None = None,
 ) -> Callable[[Handler], Operation]:
     def declare(handler: Handler) -> Operation:
-        return Operation(handler, body, query, returns, summary, unmodelled)
+        return Operation(handler, body, query, returns, summary, unmodelled, access)
 
     return declare
 
@@ -114,6 +131,8 @@ class Endpoint:
         began_at = time.monotonic()
         request_id = f"req_{uuid.uuid4().hex}"
         response = await self._answer(request, request_id, path)
+        for name, value in rate_headers_of(request).items():
+            response[name] = value
         response["x-request-id"] = request_id
         response["openai-version"] = API_VERSION
         response["openai-processing-ms"] = str(round((time.monotonic() - began_at) * 1000))
@@ -125,12 +144,13 @@ class Endpoint:
         self, request: HttpRequest, request_id: str, path: dict[str, str]
     ) -> HttpResponseBase:
         try:
-            user = await _caller(request)
+            key = await _caller(request)
+            await spend_request(request, key)
             _check_client_id(request)
             found = self.operations.get(request.method or "")
             if found is None:
                 raise _method_not_allowed(request, self.operations)
-            return await found.run(request, user, request_id, **path)
+            return await found.run(request, key, request_id, **path)
         except ApiError as error:
             return error.to_response()
         except BerthError as error:
@@ -155,18 +175,18 @@ def view(**operations: Operation) -> Callable[..., Coroutine[Any, Any, HttpRespo
     return csrf_exempt(serve)
 
 
-async def _caller(request: HttpRequest) -> User:
-    """By API key alone: cookies that came along are not read. Raises: ApiError."""
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    secret = secret.strip()
-    if scheme.lower() != "bearer" or not secret:
+async def _caller(request: HttpRequest) -> ApiKey:
+    """By API key alone: cookies that came along are not read. Raises: ApiError;
+    TooManyRequestsError."""
+    secret = bearer(request.headers.get("Authorization", ""))
+    if not secret:
         raise _unauthorized(
             "No API key was given. Send it in a header: `Authorization: Bearer KEY`."
         )
-    user = await services.api_key_user(secret=secret)
-    if user is None:
-        raise _unauthorized("This API key is unknown or has been revoked.")
-    return user
+    key = await key_of(secret, network=client_network(request))
+    if key is None:
+        raise _unauthorized("This API key is unknown, has expired or has been revoked.")
+    return key
 
 
 def _unauthorized(message: str) -> ApiError:

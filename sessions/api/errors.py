@@ -5,10 +5,16 @@ from typing import Literal, TypeAlias
 from django.http import JsonResponse
 from typing_extensions import override
 
-from sessions.errors import BerthError
+from sessions.errors import BerthError, NotPermittedError, TooManyRequestsError
 
 ErrorType: TypeAlias = Literal[
-    "invalid_request_error", "authentication_error", "rate_limit_error", "server_error"
+    "invalid_request_error",
+    "authentication_error",
+    "insufficient_permissions",
+    "rate_limit_error",
+    "requests",
+    "tokens",
+    "server_error",
 ]
 
 
@@ -54,15 +60,20 @@ def not_found(message: str, *, param: str | None = None) -> ApiError:
 
 def from_berth(error: BerthError) -> ApiError:
     """Errors of the services, whose own codes stay readable."""
-    is_theirs = error.status < 500
     headers = {}
+    type_: ErrorType = "invalid_request_error" if error.status < 500 else "server_error"
+    if isinstance(error, TooManyRequestsError):
+        type_ = error.kind
+        headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, NotPermittedError):
+        type_ = "insufficient_permissions"
     if error.status == 409:
         # The clients ask again by themselves after a 409; the same call would be refused again.
         headers["x-should-retry"] = "false"
     return ApiError(
         error.status,
         error.message,
-        type="invalid_request_error" if is_theirs else "server_error",
+        type=type_,
         param=error.param,
         code=error.code,
         headers=headers,

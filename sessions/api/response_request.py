@@ -71,6 +71,7 @@ async def prepare(call: CreateCall) -> Prepared:
         text=_shown(items),
         previous=previous,
         conversation=conversation,
+        api_key=call.key,
         is_background=bool(body.background),
         holder=runtime().sandboxes.lease if _is_held(call) else "",
         is_stored=body.store is not False,

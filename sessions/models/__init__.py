@@ -1,6 +1,7 @@
 """Sessions, their turns and their log; keys and links that let people in."""
 
 from sessions.models.access import (
+    Allowance,
     ApiKey,
     SignInLink,
 )
@@ -35,6 +36,7 @@ from sessions.models.session import (
 __all__ = [
     "DEFAULT_EXPIRES_AFTER_S",
     "TURN_TRANSITIONS",
+    "Allowance",
     "ApiKey",
     "ApiResponse",
     "ContainerFile",

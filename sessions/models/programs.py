@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 from typing_extensions import override
 
+from sessions.models.access import ApiKey
 from sessions.models.session import Session, Turn
 
 
@@ -160,6 +161,10 @@ class ApiResponse(models.Model):
         Conversation, on_delete=models.SET_NULL, null=True, related_name="responses"
     )
     previous = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="next")
+    api_key = models.ForeignKey(
+        ApiKey, on_delete=models.SET_NULL, null=True, related_name="responses"
+    )
+    """Which asked; its limits count those under way."""
     provider = models.CharField(max_length=32)
     model = models.CharField(max_length=200)
     """Which answers, whatever was asked for."""

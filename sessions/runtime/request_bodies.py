@@ -40,7 +40,7 @@ async def is_signed_in(authorization: bytes, cookies: Mapping[bytes, bytes]) -> 
     scheme, _, secret = authorization.decode("latin1").partition(" ")
     if scheme.lower() == "bearer":
         # As for the request itself: a key stands alone, cookies beside it do not count.
-        return await services.api_key_user(secret=secret.strip()) is not None
+        return await services.api_key_find(secret=secret.strip()) is not None
     key = cookies.get(settings.SESSION_COOKIE_NAME.encode(), b"").decode("latin1")
     return bool(key) and await _is_session_of_a_user(key)
 

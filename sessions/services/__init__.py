@@ -6,8 +6,10 @@ All are async and keyword-only. Access is the caller's to check first (selectors
 from sessions.services.access import (
     admin_ensure,
     api_key_create,
+    api_key_find,
+    api_key_is_of,
     api_key_revoke,
-    api_key_user,
+    api_key_still_live,
     sign_in_link_create,
     sign_in_link_is_fresh,
     sign_in_link_use,
@@ -38,8 +40,14 @@ from sessions.services.idleness import (
     session_set_expiry,
     session_touch,
 )
-from sessions.services.responses import (
+from sessions.services.rate_limits import (
     UNFINISHED,
+    duration,
+    refusal,
+    request_spend,
+    tokens_standing_now,
+)
+from sessions.services.responses import (
     KeyTakenError,
     NewResponse,
     NewSession,
@@ -93,6 +101,7 @@ from sessions.services.work import (
     turn_stop,
     turn_submit,
 )
+from sessions.services.wrong_keys import wrong_key_note
 
 __all__ = [
     "MAX_EXPIRES_AFTER_S",
@@ -108,8 +117,10 @@ __all__ = [
     "NewUpload",
     "admin_ensure",
     "api_key_create",
+    "api_key_find",
+    "api_key_is_of",
     "api_key_revoke",
-    "api_key_user",
+    "api_key_still_live",
     "container_create",
     "container_file_id",
     "container_file_removed",
@@ -120,10 +131,13 @@ __all__ = [
     "conversation_item_delete",
     "conversation_items_add",
     "conversation_update",
+    "duration",
     "file_upload_append",
     "file_upload_create",
     "file_upload_discard",
     "file_uploads_expire",
+    "refusal",
+    "request_spend",
     "response_create",
     "response_delete",
     "response_end",
@@ -154,6 +168,7 @@ __all__ = [
     "stored_file_path",
     "stored_files_expire",
     "title_from",
+    "tokens_standing_now",
     "turn_remove",
     "turn_set_status",
     "turn_stop",
@@ -163,4 +178,5 @@ __all__ = [
     "upload_name",
     "viewer_name",
     "viewer_token",
+    "wrong_key_note",
 ]

@@ -14,6 +14,7 @@ from django.utils import timezone
 from sessions.errors import ConflictError
 from sessions.events import bus
 from sessions.models import (
+    ApiKey,
     ApiResponse,
     Conversation,
     ConversationItem,
@@ -22,7 +23,9 @@ from sessions.models import (
 )
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import Limits
+from sessions.services.allowances import allowances_forget
 from sessions.services.conversations import conversation_items_add_now
+from sessions.services.rate_limits import UNFINISHED, check_response_now, tokens_charge_now
 from sessions.services.uploads import KeptFile, NewUpload, with_files
 from sessions.services.work import (
     check_room_now,
@@ -37,7 +40,6 @@ from sessions.services.work import (
 UNSTORED_KEPT = dt.timedelta(minutes=10)
 """How long a response with `store: false` can be asked for after its end, as at the hosted API."""
 STORED_KEPT = dt.timedelta(days=30)
-UNFINISHED = (ApiResponse.Status.QUEUED, ApiResponse.Status.IN_PROGRESS)
 
 
 class KeyTakenError(ConflictError):
@@ -66,6 +68,7 @@ class NewResponse:
     """For a person who watches."""
     previous: ApiResponse | None = None
     conversation: Conversation | None = None
+    api_key: ApiKey | None = None
     is_background: bool = False
     holder: str = ""
     is_stored: bool = True
@@ -81,12 +84,13 @@ async def response_create(
     new: NewResponse,
     files: Sequence[NewUpload] = (),
 ) -> ApiResponse:
-    """Queue it as a turn. Raises: ConflictError when too many wait in the session, KeyTakenError,
-    InvalidInputError, DiskFullError."""
+    """Queue it as a turn. Raises: ConflictError when too many wait in the session,
+    TooManyRequestsError, KeyTakenError, InvalidInputError, DiskFullError."""
     text = clean_text(new.text)
 
     def write(kept: list[KeptFile]) -> ApiResponse:
         with transaction.atomic():
+            check_response_now(owner=owner, key=new.api_key)
             row = session if isinstance(session, Session) else _begin(owner, session, new, text)
             first_seq = check_room_now(row)
             turn = turn_create_now(row, text, kept)
@@ -127,6 +131,7 @@ def _response(
         turn=turn,
         conversation=new.conversation,
         previous=new.previous,
+        api_key=new.api_key,
         provider=new.provider,
         model=new.model,
         request=dict(new.request),
@@ -167,7 +172,13 @@ def response_end(
     """Note what it came to, once; its conversation then goes on with it."""
     with transaction.atomic():
         rows = ApiResponse.objects.filter(id=response.id, status__in=UNFINISHED)
-        if not rows.update(output=list(output), **fields) or response.conversation_id is None:
+        if not rows.update(output=list(output), **fields):
+            return
+        tokens = fields.get("input_tokens", 0) + fields.get("output_tokens", 0)
+        key_id = response.api_key_id
+        key = ApiKey.objects.filter(id=key_id).first() if key_id is not None else None
+        tokens_charge_now(owner_id=response.owner_id, key=key, tokens=tokens)
+        if response.conversation_id is None:
             return
         conversation = Conversation.objects.filter(id=response.conversation_id).first()
         if conversation is None:
@@ -193,4 +204,5 @@ async def responses_expire() -> None:
     ended = ApiResponse.objects.exclude(status__in=UNFINISHED).filter(next=None)
     await ended.filter(deleted_at__isnull=False).adelete()
     await ended.filter(is_stored=False, completed_at__lt=now - UNSTORED_KEPT).adelete()
+    await allowances_forget()
     await ended.filter(conversation=None, completed_at__lt=now - STORED_KEPT).adelete()

@@ -14,9 +14,9 @@ from channels.auth import get_user
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from sessions import selectors
+from sessions import selectors, services
 from sessions.errors import NotFoundError
-from sessions.models import Session
+from sessions.models import ApiKey, Session
 from sessions.streaming.shared_look import SharedLook
 
 logger = logging.getLogger(__name__)
@@ -29,19 +29,24 @@ _store = import_module(settings.SESSION_ENGINE).SessionStore
 
 async def current_user(scope: Mapping[str, Any]) -> User | None:
     """The signed-in user as the database knows them now; None after a sign-out elsewhere, a
-    changed password or a deactivation."""
+    changed password, a deactivation, or the end of an API key."""
     return await _user_behind(_credentials(scope))
 
 
 @dataclass(frozen=True, slots=True)
 class _Credentials:
-    """What a socket came with: the key of a cookie session, else a user."""
+    """What a socket came with: an API key, else the key of a cookie session, else a user."""
 
     session_key: str | None
     user_pk: int | None
+    key_id: int | None = None
+    """Of an API key, which then counts alone."""
 
 
 def _credentials(scope: Mapping[str, Any]) -> _Credentials:
+    api_key = scope.get("api_key")
+    if isinstance(api_key, ApiKey):
+        return _Credentials(None, None, key_id=api_key.pk)
     cookie_session = scope.get("session")
     user: object = scope.get("user")
     return _Credentials(
@@ -52,7 +57,9 @@ def _credentials(scope: Mapping[str, Any]) -> _Credentials:
 
 async def _user_behind(credentials: _Credentials) -> User | None:
     user: object = None
-    if credentials.session_key:
+    if credentials.key_id is not None:
+        user = await services.api_key_still_live(key_id=credentials.key_id)
+    elif credentials.session_key:
         # The scope's own copy was read when the socket opened and would never change.
         fresh = {"session": _store(credentials.session_key)}
         user = await get_user(cast("Any", fresh))

@@ -12,6 +12,8 @@ from channels.security.websocket import WebsocketDenier
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
+from sessions.streaming.headers import header
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -38,7 +40,7 @@ class SameOriginValidator:
 
 
 def is_own_page(scope: dict[str, Any]) -> bool:
-    origin = parse_origin(_header(scope, b"origin"))
+    origin = parse_origin(header(scope, b"origin"))
     if origin is None:
         return False
     trusted = {parse_origin(url) for url in settings.CSRF_TRUSTED_ORIGINS}
@@ -61,7 +63,7 @@ def parse_origin(text: str) -> Origin | None:
 
 def _requested(scope: dict[str, Any]) -> Origin | None:
     """The address that the browser asked, which must be one of ours: names can be pointed here."""
-    host = _header(scope, b"host")
+    host = header(scope, b"host")
     if not validate_host(split_domain_port(host)[0], settings.ALLOWED_HOSTS):
         return None
     return parse_origin(f"{'https' if _is_secure(scope) else 'http'}://{host}")
@@ -73,11 +75,5 @@ def _is_secure(scope: dict[str, Any]) -> bool:
     if proxy is not None:
         key, secure = proxy
         name = key.removeprefix("HTTP_").replace("_", "-").lower().encode()
-        return _header(scope, name).split(",")[0].strip() == secure
+        return header(scope, name).split(",")[0].strip() == secure
     return scope.get("scheme") in {"wss", "https"}
-
-
-def _header(scope: dict[str, Any], name: bytes) -> str:
-    """Empty when it is missing, and when there are several to choose from."""
-    values = [value for key, value in scope["headers"] if key == name]
-    return values[0].decode("latin1") if len(values) == 1 else ""

@@ -20,6 +20,9 @@ from sessions.workspace.paths import format_path, parse_path
 
 CLOSE_BAD_FRAME = 4400
 CLOSE_NOT_SIGNED_IN = 4401
+CLOSE_NOT_PERMITTED = 4403
+"""The API key lacks the scope."""
+CLOSE_TOO_MANY = 4429
 CLOSE_NOT_FOUND = 4404
 CLOSE_FAILED = 1011
 CLOSE_ELSEWHERE = 1012

@@ -5,12 +5,16 @@ import re
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import markcoroutinefunction
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.decorators import async_only_middleware
 
 from sessions import services
-from sessions.errors import BerthError
+from sessions.errors import BerthError, TooManyRequestsError
+from sessions.models.scopes import access_of
+from sessions.runtime.callers import client_network
+from sessions.runtime.keys import bearer, check_scope, key_of
 from sessions.web.http import error_response
 
 logger = logging.getLogger(__name__)
@@ -21,6 +25,16 @@ make more keys, set a password, or become a browser's session."""
 
 OWN_DOOR = "/v1/"
 """Below it keys are asked for, and errors told, in the way of its own clients (sessions/api)."""
+
+
+class KeyNotAcceptedError(BerthError):
+    code = "key_not_accepted"
+    status = 403
+
+
+class KeyUnknownError(BerthError):
+    code = "unauthorized"
+    status = 401
 
 
 @async_only_middleware
@@ -36,25 +50,41 @@ class ApiKeyMiddleware:
         markcoroutinefunction(self)
 
     async def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or request.path_info.startswith(OWN_DOOR):
+        secret = bearer(request.headers.get("Authorization", ""))
+        if secret is None or request.path_info.startswith(OWN_DOOR):
             return await self.get_response(request)
         request.COOKIES = {}
         request.key_user = None  # type: ignore[attr-defined]  # errors are JSON from here on
-        if not KEY_PATHS.fullmatch(request.path_info):
-            message = "API keys are not accepted here. Sign in with a browser."
-            return error_response(request, status=403, message=message, code="key_not_accepted")
-        user = await services.api_key_user(secret=secret.strip())
-        if user is None:
-            message = "This API key is unknown or has been revoked."
-            refusal = error_response(request, status=401, message=message, code="unauthorized")
-            refusal["WWW-Authenticate"] = "Bearer"
-            return refusal
-        request.key_user = user  # type: ignore[attr-defined]
+        try:
+            request.key_user = await self._user_of(request, secret)  # type: ignore[attr-defined]
+        except BerthError as error:
+            return _refusal(request, error)
         request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]
         response = await self.get_response(request)
         response.cookies.clear()
         return response
+
+    async def _user_of(self, request: HttpRequest, secret: str) -> User:
+        """Raises: KeyNotAcceptedError, KeyUnknownError, TooManyRequestsError, NotPermittedError."""
+        if not KEY_PATHS.fullmatch(request.path_info):
+            raise KeyNotAcceptedError("API keys are not accepted here. Sign in with a browser.")
+        key = await key_of(secret, network=client_network(request))
+        if key is None:
+            raise KeyUnknownError("This API key is unknown, has expired or has been revoked.")
+        check_scope(key, f"sessions.{access_of(request.method)}")
+        standing = await services.request_spend(key=key)
+        if standing is not None and not standing.is_allowed:
+            raise services.refusal("requests", standing)
+        return key.user
+
+
+def _refusal(request: HttpRequest, error: BerthError) -> HttpResponse:
+    response = error_response(request, status=error.status, message=error.message, code=error.code)
+    if isinstance(error, KeyUnknownError):
+        response["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyRequestsError):
+        response["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 @async_only_middleware

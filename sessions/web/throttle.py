@@ -6,17 +6,15 @@ at: attempts sent at the same time cannot slip past.
 """
 
 import hashlib
-import ipaddress
 
-from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
+
+from sessions.runtime.callers import client_network
 
 WINDOW_S = 300
 ATTEMPTS_PER_NAME = 5
 ATTEMPTS_PER_ADDRESS = 30
-IPV6_NETWORK_BITS = 64
-"""One household or machine gets this much; single addresses in it cost nothing."""
 
 
 async def attempt_is_allowed(request: HttpRequest, username: str) -> bool:
@@ -30,21 +28,6 @@ async def attempt_is_allowed(request: HttpRequest, username: str) -> bool:
 async def attempts_forget(request: HttpRequest, username: str) -> None:
     """The right password was given: earlier slips no longer count."""
     await cache.adelete(_key(client_network(request), username))
-
-
-def client_network(request: HttpRequest) -> str:
-    """Where the request comes from. The proxy's word is taken only when there is a proxy."""
-    address = request.META.get("REMOTE_ADDR") or ""
-    if settings.SECURE_PROXY_SSL_HEADER:
-        # The last entry is the proxy's own; the ones before are the client's to invent.
-        address = request.headers.get("X-Forwarded-For", address).rsplit(",", 1)[-1].strip()
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(ipaddress.ip_network((parsed, IPV6_NETWORK_BITS), strict=False))
 
 
 def _key(*parts: str) -> str:

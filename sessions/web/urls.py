@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from sessions.web.views import account, auth, dashboard, health, new_session, reference
+from sessions.web.views import account, auth, code, dashboard, health, new_session, reference
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -16,6 +16,7 @@ urlpatterns = [
     path("sign-in/link/<str:token>/", auth.sign_in_link, name="sign-in-link"),
     path("sign-out/", auth.sign_out, name="sign-out"),
     path("account/", account.account, name="account"),
+    path("account/code/", code.snippets, name="snippets"),
     path("account/password/", account.password_change, name="password-change"),
     path("account/keys/", account.key_create, name="key-create"),
     path("account/keys/<int:key_id>/revoke/", account.key_revoke, name="key-revoke"),

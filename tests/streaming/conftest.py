@@ -23,8 +23,14 @@ ORIGIN = "http://localhost"
 class Viewer:
     """One socket, read frame by frame. `received` holds every event in the order it came."""
 
-    def __init__(self, path: str, cookie: str = "", origin: str = ORIGIN) -> None:
-        headers = [(b"host", b"localhost"), (b"origin", origin.encode())]
+    def __init__(
+        self, path: str, cookie: str = "", origin: str = ORIGIN, key: str | None = None
+    ) -> None:
+        headers = [(b"host", b"localhost")]
+        if origin:
+            headers.append((b"origin", origin.encode()))
+        if key is not None:
+            headers.append((b"authorization", f"Bearer {key}".encode()))
         if cookie:
             headers.append((b"cookie", f"{settings.SESSION_COOKIE_NAME}={cookie}".encode()))
         self.socket = WebsocketCommunicator(application, path, headers=headers)
@@ -138,10 +144,15 @@ async def open_viewer() -> AsyncIterator[OpenViewer]:
     viewers: list[Viewer] = []
 
     async def open_(
-        target: Session | str, user: User | None, *, cookie: str = "", origin: str = ORIGIN
+        target: Session | str,
+        user: User | None,
+        *,
+        cookie: str = "",
+        origin: str = ORIGIN,
+        key: str | None = None,
     ) -> Viewer:
         path = target if isinstance(target, str) else path_of(target)
-        viewer = Viewer(path, await cookie_of(user) if user else cookie, origin)
+        viewer = Viewer(path, await cookie_of(user) if user else cookie, origin, key)
         viewers.append(viewer)
         return viewer
 

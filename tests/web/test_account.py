@@ -5,6 +5,7 @@ import re
 import pytest
 from django.contrib.auth.models import User
 from django.test import AsyncClient
+from django.utils import timezone
 
 from sessions import services
 from sessions.models import ApiKey
@@ -90,3 +91,52 @@ async def test_what_is_wrong_with_a_password_stands_at_its_first_field(alices):
     page = (await alices.post("/account/password/", weak)).content.decode()
     assert re.search(r'id="error-new_password1" class="field-error">This password is too sh', page)
     assert page.count("too short") == 1
+
+
+async def test_a_key_is_made_for_what_was_chosen_and_ends_when_it_was_said(alices):
+    sent = {
+        "name": "reports",
+        "access": "chosen",
+        "scope-files": "write",
+        "scope-models": "read",
+        "scope-responses": "",
+        "expires": "30",
+    }
+    page = (await alices.post("/account/keys/", sent)).content.decode()
+    key = await ApiKey.objects.aget()
+    assert key.scopes == ["files.write", "models.read"]
+    assert key.expires_at is not None
+    assert (key.expires_at - key.created_at).days in (29, 30)
+    assert "Files, vector stores and skills: write" in page
+    assert f"Expires {key.expires_at:%Y-%m-%d}" in page
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"access": "chosen"}, "Choose what the key may do."),
+        ({"access": "chosen", "scope-models": "write"}, "There is no scope models.write."),
+        ({"access": "chosen", "scope-files": "<b>"}, "There is no scope files.&lt;b&gt;."),
+        ({"access": "everything"}, "There is no scope everything."),
+        ({"expires": "0"}, "Choose when the key expires."),
+        ({"expires": "-1"}, "Choose when the key expires."),
+    ],
+)
+async def test_what_cannot_be_taken_is_said_and_the_form_kept(alices, sent, words):
+    answer = await alices.post("/account/keys/", {"name": "mine", **sent})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert words in page
+    assert 'value="mine"' in page
+    assert not await ApiKey.objects.aexists()
+
+
+async def test_dead_keys_are_shown_as_such_and_cannot_be_revoked_again(alices, alice):
+    now = timezone.now()
+    for name, end in (("gone", "revoked_at"), ("old", "expires_at"), ("fresh", None)):
+        key, _ = await services.api_key_create(user=alice, name=name)
+        if end:
+            await ApiKey.objects.filter(id=key.pk).aupdate(**{end: now})
+    page = (await alices.get("/account/")).content.decode()
+    assert page.count(">revoked</span>") == page.count(">expired</span>") == 1
+    assert re.findall(r'aria-label="Revoke (\w+)"', page) == ["fresh"]

@@ -58,9 +58,10 @@ async def test_rows_cannot_be_edited(admins, agent_session):
         page = await admins.get(path)
         assert page.status_code == 200, model
         assert key.key_hash.encode() not in page.content
-        assert (
-            await admins.post(path, {"title": "changed", "name": "changed"})
-        ).status_code == 403
+        # Of a key its limits alone can be set.
+        status = 302 if model == "apikey" else 403
+        changed = await admins.post(path, {"title": "changed", "name": "changed"})
+        assert changed.status_code == status
     assert not await Session.objects.filter(title="changed").aexists()
     assert not await ApiKey.objects.filter(name="changed").aexists()
 
@@ -107,3 +108,34 @@ async def test_a_user_is_deleted_with_all_sessions(admins, agent_session):
 async def test_others_find_no_administration(alices, model):
     answer = await alices.get(f"/admin/agent_sessions/{model}/", follow=True)
     assert answer.status_code == 404
+
+
+async def test_an_administrator_gives_a_key_limits_and_never_sees_its_secret(admins, alice):
+    key, secret = await services.api_key_create(user=alice, name="nightly", scopes=["files.read"])
+    path = f"/admin/agent_sessions/apikey/{key.pk}/change/"
+    page = (await admins.get(path)).content.decode()
+    assert "files.read" in page
+    assert secret not in page
+    assert key.key_hash not in page
+    sent = {"requests_per_minute": "5", "scopes": '["all"]', "key_hash": "x", "revoked_at_0": ""}
+    assert (await admins.post(path, sent)).status_code == 302
+    kept = await ApiKey.objects.aget()
+    assert (kept.requests_per_minute, kept.tokens_per_minute) == (5, None)
+    assert (kept.scopes, kept.key_hash) == (["files.read"], key.key_hash)
+
+
+async def test_an_administrator_revokes_keys(admins, alice, bob):
+    keys = [(await services.api_key_create(user=user, name="k"))[0] for user in (alice, bob)]
+    sent = {"action": "revoke", "_selected_action": [keys[0].pk]}
+    assert (await admins.post("/admin/agent_sessions/apikey/", sent)).status_code == 302
+    left = ApiKey.objects.filter(revoked_at=None)
+    assert [key.pk async for key in left] == [keys[1].pk]
+
+
+async def test_staff_without_the_right_only_look_at_keys(admins, alice, bob):
+    await User.objects.filter(pk=bob.pk).aupdate(is_staff=True)
+    key, _ = await services.api_key_create(user=alice, name="k")
+    staff = AsyncClient()
+    await staff.aforce_login(await User.objects.aget(pk=bob.pk))
+    path = f"/admin/agent_sessions/apikey/{key.pk}/change/"
+    assert (await staff.post(path, {"requests_per_minute": "5"})).status_code == 403

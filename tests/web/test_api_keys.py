@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from sessions import services
 from sessions.models import ApiKey, Session
+from sessions.services import wrong_keys
 from tests.web.test_dashboard import make_session
 
 TASK = {"task": "Count", "choice": "scripted:scripted", "image": "berth/sandbox"}
@@ -100,3 +101,40 @@ async def test_its_use_is_noted_at_most_once_a_minute(program, secret):
     again = (await ApiKey.objects.aget()).last_used_at
     assert again is not None
     assert again >= first
+
+
+@pytest.mark.parametrize(
+    ("scope", "reads", "writes"),
+    [
+        ("all", 200, 201),
+        ("sessions.write", 200, 201),
+        ("sessions.read", 200, 403),
+        ("read", 200, 403),
+        ("responses.write", 403, 403),
+    ],
+)
+async def test_a_key_does_here_what_its_scope_says(program, alice, scope, reads, writes):
+    _, secret = await services.api_key_create(user=alice, name="limited", scopes=[scope])
+    read = await program.get("/", headers=bearer(secret))
+    wrote = await program.post("/sessions/", TASK, headers=bearer(secret))
+    assert (read.status_code, wrote.status_code) == (reads, writes)
+    if writes == 403:
+        assert wrote.json()["error"]["code"] == "missing_scope"
+        assert "sessions.write" in wrote.json()["error"]["message"]
+        assert not await Session.objects.aexists()
+
+
+async def test_requests_beyond_the_limit_are_told_when_to_come_again(program, secret):
+    await ApiKey.objects.aupdate(requests_per_minute=1)
+    assert (await program.get("/", headers=bearer(secret))).status_code == 200
+    answer = await program.get("/", headers=bearer(secret))
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) >= 1
+    assert answer.json()["error"]["code"] == "rate_limit_exceeded"
+
+
+async def test_wrong_keys_are_slowed_and_right_ones_are_not(program, secret, monkeypatch):
+    monkeypatch.setattr(wrong_keys, "FREE_GUESSES", 0)
+    monkeypatch.setattr(wrong_keys, "PAUSE_S", 0)
+    assert (await program.get("/", headers=bearer("berth_x"))).status_code == 429
+    assert (await program.get("/", headers=bearer(secret))).status_code == 200

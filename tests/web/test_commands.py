@@ -72,3 +72,31 @@ def test_a_key_is_printed_once_and_kept_as_a_hash(alice):
 def test_a_key_needs_a_name(alice):
     with pytest.raises(CommandError, match="name"):
         output_of("create_api_key", "alice", "  ")
+
+
+def test_a_key_is_made_with_scopes_and_an_end(alice):
+    output_of(
+        "create_api_key", "alice", "x", "--scope", "files.read", "--scope", "responses.write"
+    )
+    limited = ApiKey.objects.get()
+    assert limited.scopes == ["responses.write", "files.read"]
+    assert limited.expires_at is None
+    output_of("create_api_key", "alice", "y", "--expires-days", "2")
+    ending = ApiKey.objects.get(name="y")
+    assert ending.scopes == ["all"]
+    assert ending.expires_at is not None
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--scope", "everything"], "no scope everything"),
+        (["--expires-days", "-1"], "lives for up to"),
+        (["--expires-days", "1e300"], "lives for up to"),
+        (["--expires-days", "nan"], "lives for up to"),
+    ],
+)
+def test_what_a_key_cannot_be_made_with_is_said(alice, args, words):
+    with pytest.raises(CommandError, match=words):
+        output_of("create_api_key", "alice", "x", *args)
+    assert not ApiKey.objects.exists()

@@ -5,7 +5,7 @@ from sessions.api.errors import ApiError
 from sessions.api.schema import NoBody, NoQuery
 
 
-@operation(summary="An address that is not served")
+@operation(summary="An address that is not served", access="none")
 async def unknown(call: Call[NoBody, NoQuery]) -> Answer:
     raise ApiError(
         404,

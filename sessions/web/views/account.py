@@ -3,7 +3,6 @@
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import aupdate_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm, SetPasswordForm
@@ -16,6 +15,8 @@ from typing_extensions import override
 
 from sessions import selectors, services
 from sessions.errors import InvalidInputError
+from sessions.web import key_form
+from sessions.web.base_url import base_url
 from sessions.web.http import UserHttpRequest, signed_in
 
 
@@ -57,11 +58,13 @@ async def password_change(request: UserHttpRequest) -> HttpResponseBase:
 @signed_in
 async def key_create(request: UserHttpRequest) -> HttpResponseBase:
     try:
+        new = key_form.new_key(request.POST)
         key, secret = await services.api_key_create(
-            user=request.user, name=request.POST.get("name", "")
+            user=request.user, name=new.name, scopes=new.scopes, expires_in=new.expires_in
         )
     except InvalidInputError as error:
-        return await _page(request, key_error=error.message, status=422)
+        wrong: dict[str, Any] = {"key_error": error.message, "key_error_at": error.param}
+        return await _page(request, **wrong, **key_form.form_context(request.POST), status=422)
     # Not a redirect: the secret exists in this one answer only.
     return await _page(request, new_key=key, new_secret=secret)
 
@@ -102,8 +105,9 @@ async def _page(
 ) -> HttpResponse:
     context = {
         "form": form or _password_form(request),
-        "berth_url": settings.BERTH_URL.rstrip("/"),
-        "keys": await selectors.api_key_list(user=request.user),
+        "base_url": base_url(request),
+        "keys": key_form.listed(await selectors.api_key_list(user=request.user)),
+        **key_form.form_context(),
         **extra,
     }
     return render(request, "account.html", context, status=status)
