@@ -4,6 +4,7 @@ from sessions.models.access import (
     ApiKey,
     SignInLink,
 )
+from sessions.models.chat import ChatCompletion
 from sessions.models.engine import (
     PooledContainer,
     Process,
@@ -37,6 +38,7 @@ __all__ = [
     "TURN_TRANSITIONS",
     "ApiKey",
     "ApiResponse",
+    "ChatCompletion",
     "ContainerFile",
     "ContainerState",
     "Conversation",
