@@ -232,6 +232,13 @@ def session_chats(*, session: Session) -> QuerySet[ChatCompletion]:
     return ChatCompletion.objects.filter(session=session)
 
 
+async def session_has_requests(*, session: Session) -> bool:
+    """Whether programs asked for anything in it."""
+    if session.is_chat:
+        return await session_chats(session=session).aexists()
+    return await session_responses(session=session).aexists()
+
+
 async def session_chat_get(*, session: Session, chat_id: uuid.UUID) -> ChatCompletion:
     """Raises: NotFoundError."""
     found = await session_chats(session=session).filter(id=chat_id).afirst()

@@ -17,6 +17,7 @@ from sessions.models import ChatCompletion, Session, SessionStatus, Turn, TurnSt
 from sessions.providers.registry import ProviderConfig
 from sessions.runtime.models import ConfiguredModels
 from sessions.runtime.process import Runtime
+from sessions.runtime.request_bodies import SpoolingHandler
 from tests.api.conftest import BASE_URL, ClientOf
 from tests.providers.wire_server import Answer as WireAnswer
 from tests.providers.wire_server import WireServer, error, stream, wire_server
@@ -317,8 +318,10 @@ async def test_stored_completions_are_their_owners_alone(
     assert [one.id for one in listed.data] == [made.id]
     assert (await client.chat.completions.list(metadata={"ship": "Oder"})).data == []
     assert (await bobs_client.chat.completions.list()).data == []
-    messages = await client.chat.completions.messages.list(made.id, extra_headers={"x-test": "1"})
-    assert [message.content for message in messages.data] == [CALL_ADD]
+    # The client's own type of these knows no role but the assistant's.
+    raw = await client.get(f"/chat/completions/{made.id}/messages", cast_to=httpx2.Response)
+    (message,) = raw.json()["data"]
+    assert (message["role"], message["content"]) == ("user", CALL_ADD)
     changed = await client.chat.completions.update(made.id, metadata={"ship": "Oder"})
     assert changed.metadata == {"ship": "Oder"}
     stranger: Client = client_of("berth_nobody")
@@ -542,26 +545,57 @@ async def test_after_a_failure_the_same_conversation_goes_on_in_its_session(
 
 @pytest.mark.parametrize("is_stream", [False, True])
 async def test_leaving_ends_the_request_to_the_endpoint(
-    client: Client, at_endpoint: Callable[..., None], is_stream: bool
+    alice: User, sandbox_runtime: Runtime, at_endpoint: Callable[..., None], is_stream: bool
 ) -> None:
-    answer = stream(HELLO_CHUNKS[:2], is_stalled=True)
-    async with wire_server(answer) as wire:
+    _, secret = await services.api_key_create(user=alice, name="tests")
+    async with wire_server(stream(HELLO_CHUNKS[:2], is_stalled=True)) as wire:
         at_endpoint(wire)
-        asking = asyncio.create_task(
-            client.chat.completions.create(
-                model="upstream-1", messages=ASK, stream=is_stream, timeout=30
-            )
-        )
-        async with asyncio.timeout(20):
+        gone = asyncio.Event()
+        body = {"model": "upstream-1", "messages": ASK, "stream": is_stream}
+        asking = asyncio.create_task(_ask_until(gone, secret, body))
+        async with asyncio.timeout(60):
             await wire.stalled.wait()
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            gone.set()
+            await asking
             await wire.left_early.wait()
-    async with asyncio.timeout(20):
-        while (await only_session()).status == SessionStatus.RUNNING:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-    (ended,) = await events_of(await only_session(), "turn.ended")
+            # What is left to note is carried on with beside the answer.
+            while (await only_session()).status == SessionStatus.RUNNING:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    session = await only_session()
+    assert session.status == SessionStatus.STOPPED
+    (ended,) = await events_of(session, "turn.ended")
     assert ended.reason == "stopped"
+
+
+async def _ask_until(gone: asyncio.Event, secret: str, body: dict[str, Any]) -> None:
+    """As a server asks the application, whose client then goes away."""
+    sent = [{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if sent:
+            return sent.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None: ...
+
+    headers = {"host": "testserver", "authorization": f"Bearer {secret}"}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/chat/completions",
+        "query_string": b"",
+        "headers": [
+            (b"content-type", b"application/json"),
+            *((name.encode(), value.encode()) for name, value in headers.items()),
+        ],
+        "server": ("testserver", 80),
+        "client": ("127.0.0.1", 1),
+    }
+    await SpoolingHandler()(scope, receive, send)
 
 
 async def test_a_person_stops_it(client: Client, at_endpoint: Callable[..., None]) -> None:

@@ -5,8 +5,9 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from sessions import selectors, services
@@ -138,7 +139,7 @@ def _with_metadata(rows: QuerySet[ChatCompletion], http: HttpRequest) -> QuerySe
         if name.lstrip("-").isdigit():
             # A number in a path of JSON is a place in a list.
             raise ApiError(400, "Keys that are numbers cannot be asked for.", param=param)
-        alias: Any = {f"pair_{index}": KeyTextTransform(name, "metadata")}
+        alias: Any = {f"pair_{index}": Cast(KeyTextTransform(name, "metadata"), TextField())}
         rows = rows.alias(**alias).filter(**{f"pair_{index}": value})
     return rows
 
