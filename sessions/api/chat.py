@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from sessions.api.chat_messages import Message
 from sessions.api.metadata import Metadata
 from sessions.api.responses import FreeText, JsonObjectFormat, TextFormat, ToolName
-from sessions.api.schema import PageQuery, RequestPart, Resource
+from sessions.api.schema import Identified, PageQuery, RequestPart
 
 MAX_MESSAGES = 5000
 MAX_CHOICES = 8
@@ -149,12 +149,11 @@ class UpdateChatCompletion(RequestPart):
     metadata: Metadata | None
 
 
-class ChatCompletionObject(Resource):
+class ChatCompletionObject(Identified):
     """All fields are described in the documents of the API."""
 
     model_config = {"extra": "allow"}
 
-    id: str
     object: Literal["chat.completion"] = "chat.completion"
 
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sessions.providers.base import Delta
 
@@ -42,7 +42,9 @@ class ChatRefusalError(Exception):
         self.hint = hint
 
     @property
-    def type(self) -> str:
+    def type(
+        self,
+    ) -> Literal["invalid_request_error", "rate_limit_error", "server_error"]:
         if self.status == 429:
             return "rate_limit_error"
         return "invalid_request_error" if self.status < 500 else "server_error"

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from sessions import services
 from sessions.agent.reply import Listener
 from sessions.errors import LeaseLostError, NotFoundError, ProviderError
-from sessions.events.types import ProgramCall, StepEnded, StepStarted
+from sessions.events.types import ProgramCall, StepEnded, StepStarted, TurnEndReason
 from sessions.models import ChatCompletion
 from sessions.providers.base import Delta, Finished, ItemDone, ToolCall, item_to_json
 from sessions.providers.chat_answer import ChatRefusalError, Piece
@@ -128,7 +128,9 @@ class ChatRun:
                 if piece.data:
                     yield piece.data
         except ChatRefusalError as error:
-            reason = "stopped" if isinstance(error, StoppedByPersonError) else "failed"
+            reason: TurnEndReason = (
+                "stopped" if isinstance(error, StoppedByPersonError) else "failed"
+            )
             end = ChatEnd(reason, error=error.to_json(), message=error.message, hint=error.hint)
             raise
         except Exception:

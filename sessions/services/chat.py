@@ -178,6 +178,8 @@ def shortened(value: Any) -> Any:
 def chat_renew(*, chat: ChatCompletion, lease: str) -> bool:
     """Hold on to its session; True when a person asked for its end."""
     until = timezone.now() + dt.timedelta(seconds=LEASE_S)
+    if chat.session_id is None or chat.turn_id is None:
+        return True
     Session.objects.filter(id=chat.session_id, lease_owner=lease).update(lease_until=until)
     rows = Turn.objects.filter(id=chat.turn_id)
     return not rows.exists() or rows.filter(stop_requested_at__isnull=False).exists()

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from sessions import selectors, services
+from sessions.errors import ConflictError
 from sessions.events import log
 from sessions.events.types import MessageDelta, ProgramCall, ProgramSent, TurnEnded
 from sessions.models import ChatCompletion, Session, SessionStatus, Turn, TurnStatus
@@ -577,7 +578,7 @@ async def _ask_until(gone: asyncio.Event, secret: str, body: dict[str, Any]) -> 
         await gone.wait()
         return {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None: ...
+    async def send(message: Any) -> None: ...
 
     headers = {"host": "testserver", "authorization": f"Bearer {secret}"}
     scope = {
@@ -635,7 +636,7 @@ async def test_an_endpoint_that_speaks_responses(
         "output": [item],
         "usage": {"input_tokens": 5, "output_tokens": 2},
     }
-    events = [
+    events: list[Any] = [
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": response},
     ]
@@ -734,9 +735,9 @@ async def test_its_session_has_no_container_and_takes_no_messages(
     assert (await client.containers.list()).data == []
     with pytest.raises(openai.NotFoundError):
         await client.containers.retrieve(f"cntr_{session.id.hex}")
-    with pytest.raises(services.work.ConflictError):
+    with pytest.raises(ConflictError):
         await services.turn_submit(session=session, text="Hello")
-    with pytest.raises(services.work.ConflictError):
+    with pytest.raises(ConflictError):
         await sandbox_runtime.sandboxes.connect(session)
     (row,) = await selectors.session_list(user=alice)
     assert row.is_chat

@@ -23,7 +23,7 @@ from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError, not_found
 from sessions.api.paging import page_of_rows, unknown_after
 from sessions.api.response_stream import CONTENT_TYPE
-from sessions.api.schema import Deleted, ListPage, NoBody, NoQuery, Resource
+from sessions.api.schema import Deleted, Identified, ListPage, NoBody, NoQuery
 from sessions.errors import NotFoundError
 from sessions.models import ChatCompletion
 from sessions.providers.chat_answer import ChatRefusalError, frame
@@ -36,10 +36,9 @@ class ChatList(ListPage[ChatCompletionObject]):
     pass
 
 
-class StoredMessage(Resource):
+class StoredMessage(Identified):
     model_config = {"extra": "allow"}
 
-    id: str
     role: str
 
 
