@@ -15,6 +15,7 @@ from sessions.errors import NotFoundError
 from sessions.models import (
     ApiKey,
     ApiResponse,
+    ChatCompletion,
     Conversation,
     FileUpload,
     Session,
@@ -45,6 +46,7 @@ class SessionRow:
     container_state: str
     owner_name: str
     is_tour: bool
+    is_chat: bool
     is_bare: bool
     """No message began it, and none came since: a program made it for its container."""
 
@@ -87,6 +89,7 @@ async def session_list(*, user: User, search: str = "", limit: int = 100) -> lis
                 container_state=row.container_state,
                 owner_name=row.owner.get_username(),
                 is_tour=row.is_tour,
+                is_chat=row.is_chat,
                 is_bare=not row.has_turns,
             )
             for row in rows[:limit]
@@ -151,7 +154,7 @@ async def has_open_turns(*, session: Session) -> bool:
 def container_rows(*, owner: User, name: str | None = None) -> QuerySet[Session]:
     """The sessions of one person, for whom the API lists containers: of others not even staff's
     keys list any."""
-    rows = Session.objects.filter(owner=owner, deletion_requested_at=None)
+    rows = Session.objects.filter(owner=owner, deletion_requested_at=None, is_chat=False)
     return rows if name is None else rows.filter(title=name)
 
 
@@ -209,6 +212,41 @@ async def session_response_get(*, session: Session, response_id: uuid.UUID) -> A
     return found
 
 
+def chat_rows(*, owner: User) -> QuerySet[ChatCompletion]:
+    """Those that their owner can ask for again; staff's keys see no others' either."""
+    done = ChatCompletion.Status.COMPLETED
+    return ChatCompletion.objects.filter(owner=owner, is_stored=True, status=done)
+
+
+async def chat_get(*, owner: User, name: str) -> ChatCompletion:
+    """The newest of that name. Raises: NotFoundError when there is none, it was not to be stored,
+    or is another user's."""
+    found = await chat_rows(owner=owner).filter(name=name).order_by("-created_at").afirst()
+    if found is None:
+        raise NotFoundError("There is no such chat completion.")
+    return found
+
+
+def session_chats(*, session: Session) -> QuerySet[ChatCompletion]:
+    """The calls of programs in it, for whoever may see the session."""
+    return ChatCompletion.objects.filter(session=session)
+
+
+async def session_has_requests(*, session: Session) -> bool:
+    """Whether programs asked for anything in it."""
+    if session.is_chat:
+        return await session_chats(session=session).aexists()
+    return await session_responses(session=session).aexists()
+
+
+async def session_chat_get(*, session: Session, chat_id: uuid.UUID) -> ChatCompletion:
+    """Raises: NotFoundError."""
+    found = await session_chats(session=session).filter(id=chat_id).afirst()
+    if found is None:
+        raise NotFoundError("There is no such request in this session.")
+    return found
+
+
 def skill_rows(*, owner: User) -> QuerySet[Skill]:
     """Skills are their owner's alone, staff or not."""
     return Skill.objects.filter(owner=owner)
@@ -249,6 +287,7 @@ def session_json(session: Session) -> dict[str, Any]:
         "archived_at": _millis(session.archived_at),
         "archive_bytes": session.archive_bytes,
         "is_tour": session.is_tour,
+        "is_chat": session.is_chat,
     }
 
 

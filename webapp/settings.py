@@ -24,6 +24,7 @@ BERTH_INSTALLATION_ID = (
 
 # Host names the app answers to. `BERTH_URL` is where browsers reach it, for example behind a proxy.
 _public_host = BIND if BIND not in {"0.0.0.0", "::"} else "localhost"  # noqa: S104
+BERTH_URL_IS_GIVEN = bool(env_str("BERTH_URL"))
 BERTH_URL = env_str("BERTH_URL", f"http://{_public_host}:{PORT}")
 _url = urlsplit(BERTH_URL)
 if _url.scheme not in {"http", "https"} or not _url.hostname:
@@ -31,7 +32,7 @@ if _url.scheme not in {"http", "https"} or not _url.hostname:
 ALLOWED_HOSTS = env_list("BERTH_ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]", _url.hostname])
 # Whoever listens on a port that was only assumed is not trusted: pages of the address that was
 # asked need no mention here.
-CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_url.netloc}"] if env_str("BERTH_URL") else []
+CSRF_TRUSTED_ORIGINS = [f"{_url.scheme}://{_url.netloc}"] if BERTH_URL_IS_GIVEN else []
 
 INSTALLED_APPS = [
     "daphne",
@@ -202,6 +203,10 @@ BERTH_CACHE_DIR = env_str("BERTH_CACHE", str(Path.home() / ".cache" / "berth"))
 OPENAI_API_KEY = env_secret("OPENAI_API_KEY")
 OPENAI_BASE_URL = env_str("OPENAI_BASE_URL")
 BERTH_OPENAI_API = env_str("BERTH_OPENAI_API")
+# Whether the default model answers for names that nobody has; None: where it runs on this machine.
+BERTH_ANY_MODEL_NAME = (
+    env_bool("BERTH_ANY_MODEL_NAME", default=False) if env_str("BERTH_ANY_MODEL_NAME") else None
+)
 BERTH_IMAGES = env_list("BERTH_IMAGES", [])
 BERTH_DEFAULT_IMAGE = env_str("BERTH_DEFAULT_IMAGE", "berth/sandbox")
 BERTH_GUEST_IMAGE = env_str("BERTH_GUEST_IMAGE", "berth/sandbox-slim")

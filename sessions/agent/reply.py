@@ -46,7 +46,7 @@ class Reply:
     output_tokens: int = 0
 
 
-class _Listener:
+class Listener:
     """Turns the deltas of one request into events and, at the end, into a `Reply`."""
 
     def __init__(self, recorder: Recorder, turn: int, step: int, used_ids: set[str]) -> None:
@@ -113,7 +113,7 @@ async def ask(
     recorder = context.recorder
     await recorder.record(StepStarted(turn, step))
     used = {item.tool_call_id for item in request.items if isinstance(item, ToolCall)}
-    listener = _Listener(recorder, turn, step, used | used_ids)
+    listener = Listener(recorder, turn, step, used | used_ids)
     await _listen_until_stopped(provider, request, listener, context.stop)
     finished = listener.finished or Finished()
     await recorder.record(
@@ -135,7 +135,7 @@ async def ask(
 
 
 async def _listen_until_stopped(
-    provider: Provider, request: ModelRequest, listener: _Listener, stop: StopSignal
+    provider: Provider, request: ModelRequest, listener: Listener, stop: StopSignal
 ) -> None:
     async def listen() -> None:
         stream = provider.stream(request)

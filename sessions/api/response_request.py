@@ -11,6 +11,7 @@ from sessions import services
 from sessions.api.errors import ApiError, not_found
 from sessions.api.items import ItemReference, item_resource
 from sessions.api.lookups import find_conversation, find_response
+from sessions.api.model_choice import chosen_model
 from sessions.api.response_files import CreateCall, files_of
 from sessions.api.response_place import RESERVED_NAMES, place_of
 from sessions.api.responses import (
@@ -22,7 +23,7 @@ from sessions.api.responses import (
 )
 from sessions.models import ApiResponse, Conversation, Session
 from sessions.providers.base import Ability
-from sessions.providers.registry import LOCAL, SCRIPTED, ModelChoice
+from sessions.providers.registry import ModelChoice
 from sessions.responses.context import items_before
 from sessions.responses.model_items import CALLS, UNDERSTOOD, functions_found, text_of
 from sessions.responses.output_items import Fields, environment
@@ -46,7 +47,7 @@ class Prepared:
 async def prepare(call: CreateCall) -> Prepared:
     """Raises: ApiError for the first thing that is wrong; SandboxError."""
     body = call.body
-    choice = chosen_model(body.model)
+    choice = await chosen_model(body.model)
     _check_abilities(body, choice)
     previous = await _previous(call)
     conversation = await _conversation(call)
@@ -88,21 +89,6 @@ def _found(items: list[Fields]) -> list[Fields]:
 
 
 # The model
-
-
-def chosen_model(name: str | None) -> ModelChoice:
-    """A name that is not offered goes to the endpoint as it is, which may well know it; a model
-    that runs here answers for every other."""
-    process = runtime()
-    default = process.default_choice()
-    if name is None:
-        return default
-    for choice in process.choices():
-        if name == choice.model:
-            return choice
-    if default.provider in (LOCAL, SCRIPTED):
-        return default
-    return ModelChoice(default.provider, name, name)
 
 
 def _check_abilities(body: CreateResponse, choice: ModelChoice) -> None:

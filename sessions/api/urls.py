@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from sessions.api.endpoint import view
 from sessions.api.views import (
+    chat,
     container_files,
     containers,
     conversations,
@@ -19,6 +20,21 @@ urlpatterns = [
     path("openapi.json", openapi.openapi, name="api-openapi"),
     path("models", view(GET=models.model_list), name="api-models"),
     path("models/<path:model>", view(GET=models.model_get), name="api-model"),
+    path(
+        "chat/completions",
+        view(GET=chat.chat_list, POST=chat.chat_create),
+        name="api-chat-completions",
+    ),
+    path(
+        "chat/completions/<str:completion_id>",
+        view(GET=chat.chat_get, POST=chat.chat_update, DELETE=chat.chat_delete),
+        name="api-chat-completion",
+    ),
+    path(
+        "chat/completions/<str:completion_id>/messages",
+        view(GET=chat.chat_messages),
+        name="api-chat-completion-messages",
+    ),
     path(
         "containers",
         view(GET=containers.container_list, POST=containers.container_create),

@@ -297,6 +297,30 @@ class ToolResult(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramSent(EventBody):
+    """What a program that keeps the conversation itself sent beside the message of its turn, each
+    with `role` and `text`; an answer of a tool also with `tool_call_id`. `left_out` were too many
+    to show."""
+
+    type: ClassVar[str] = "program.sent"
+    turn: int
+    messages: list[dict[str, str]]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramCall(EventBody):
+    """The model asks the program to run one of its tools. `arguments` is text as the model wrote
+    it, perhaps cut."""
+
+    type: ClassVar[str] = "program.call"
+    turn: int
+    tool_call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
 class ShellOpened(EventBody):
     """A person opened a terminal of their own. What it shows are `output` events whose `call_id`
     is the shell's id and whose stream is `pty`. What is typed is not recorded."""
@@ -366,6 +390,8 @@ EVENT_TYPES: dict[str, type[EventBody]] = {
         OutputDropped,
         CallEnded,
         ToolResult,
+        ProgramSent,
+        ProgramCall,
         ShellOpened,
         ShellWriter,
         ShellResized,

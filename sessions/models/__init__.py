@@ -5,6 +5,7 @@ from sessions.models.access import (
     ApiKey,
     SignInLink,
 )
+from sessions.models.chat import ChatCompletion
 from sessions.models.engine import (
     PooledContainer,
     Process,
@@ -39,6 +40,7 @@ __all__ = [
     "Allowance",
     "ApiKey",
     "ApiResponse",
+    "ChatCompletion",
     "ContainerFile",
     "ContainerState",
     "Conversation",

@@ -59,6 +59,9 @@ class Session(models.Model):
         max_length=16, choices=SessionStatus.choices, default=SessionStatus.STARTING
     )
     is_tour = models.BooleanField(default=False)
+    is_chat = models.BooleanField(default=False)
+    """A program asks the model through it and runs the tools by itself: there is no container, and
+    never will be (models/chat.py)."""
     provider = models.CharField(max_length=32)
     model = models.CharField(max_length=200)
     image = models.CharField(max_length=300)

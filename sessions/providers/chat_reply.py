@@ -100,6 +100,25 @@ class ChatReply:
                 arguments = parse_arguments(call.name, call.arguments)
                 yield ToolCall(call.call_id, call.name, arguments)
 
+    def message(self) -> dict[str, Any]:
+        """As the program that asked would put it together, arguments as the model wrote them."""
+        calls = [
+            {
+                "id": call.call_id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in self._calls
+        ]
+        thoughts = {self._reasoning_field: self.reasoning} if self.reasoning else {}
+        return {
+            "role": "assistant",
+            "content": self.text or (None if calls else ""),
+            "refusal": None,
+            **({"tool_calls": calls} if calls else {}),
+            **thoughts,
+        }
+
     def ending(self) -> Iterator[Delta]:
         has_calls = False
         for item in self.items():

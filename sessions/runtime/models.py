@@ -8,8 +8,13 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from sessions.providers.base import ModelStatus, Provider
+from sessions.providers.chat_relay import ChatTarget
+from sessions.providers.endpoint_models import EndpointModels
+from sessions.providers.local import MAX_REPLY_TOKENS
 from sessions.providers.local_model import LocalModel, LocalModelConfig
 from sessions.providers.registry import (
+    LOCAL,
+    SCRIPTED,
     ModelChoice,
     ProviderConfig,
     build_provider,
@@ -24,6 +29,7 @@ class ConfiguredModels:
     def __init__(self, config: ProviderConfig, local_model: LocalModel | None) -> None:
         self._config = config
         self._local_model = local_model
+        self._endpoint_models = EndpointModels(config.endpoint()) if config.has_endpoint else None
 
     @classmethod
     def from_settings(cls) -> "ConfiguredModels":
@@ -44,6 +50,23 @@ class ConfiguredModels:
 
     def provider(self, kind: str, model: str) -> Provider:
         return build_provider(self._config, kind, model, self._local_model)
+
+    async def names(self) -> Sequence[str] | None:
+        return await self._endpoint_models.names() if self._endpoint_models else None
+
+    @property
+    def any_name(self) -> bool:
+        given: bool | None = settings.BERTH_ANY_MODEL_NAME
+        is_own = self.choices()[0].provider in (LOCAL, SCRIPTED)
+        return is_own if given is None else given
+
+    async def chat_target(self, kind: str, model: str) -> ChatTarget | None:
+        if kind == LOCAL and self._local_model is not None:
+            endpoint = await self._local_model.wait_ready()
+            return ChatTarget(endpoint, model, is_local=True, max_tokens=MAX_REPLY_TOKENS)
+        if kind == "openai_chat" and self._config.has_endpoint:
+            return ChatTarget(self._config.endpoint(), model)
+        return None
 
     def status(self) -> ModelStatus | None:
         return self._local_model.status() if self._local_model else None

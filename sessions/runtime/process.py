@@ -14,6 +14,7 @@ from django.db import connection
 from sessions.errors import BerthError, ModelRefusedError
 from sessions.models import DEFAULT_EXPIRES_AFTER_S
 from sessions.providers.base import ModelStatus, Provider
+from sessions.providers.chat_relay import ChatTarget
 from sessions.providers.registry import ModelChoice
 from sessions.runtime.folder_watches import FolderWatches
 from sessions.runtime.sandboxes import Sandboxes
@@ -35,6 +36,21 @@ class Models(Protocol):
 
     def provider(self, kind: str, model: str) -> Provider:
         """Raises: ModelRefusedError when this installation has no such model."""
+        ...
+
+    async def names(self) -> Sequence[str] | None:
+        """Of the models that the configured endpoint lists; None where there is none, or it does
+        not tell."""
+        ...
+
+    @property
+    def any_name(self) -> bool:
+        """Whether the default answers for a model that nobody has."""
+        ...
+
+    async def chat_target(self, kind: str, model: str) -> ChatTarget | None:
+        """Where Chat Completions for the model are passed on to; None where it speaks another
+        language. Waits for the embedded model. Raises: ModelNotReadyError."""
         ...
 
     def status(self) -> ModelStatus | None:

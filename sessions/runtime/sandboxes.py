@@ -89,8 +89,11 @@ class Sandboxes:
 
         A new session takes one from the pool; an archived workspace is restored first.
 
-        Raises: SandboxUnavailableError, ImageNotFoundError, NotFoundError for a deleted session.
+        Raises: SandboxUnavailableError, ImageNotFoundError, NotFoundError for a deleted session,
+        ConflictError for one that never has a container.
         """
+        if session.is_chat:
+            raise ConflictError("This session has no container: a program runs the tools itself.")
         channel = self.channel_now(session.id)
         if channel is not None:
             return channel

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from django.db.models import Q
 from django.utils import timezone
 
+from sessions import services
 from sessions.agent.limits import TurnStopped
 from sessions.errors import LeaseLostError, ProviderError
 from sessions.events import bus, log
@@ -229,6 +230,15 @@ class Supervisor:
             self._failed(turn.session_id)
 
     async def _start(self, session: Session, turn: Turn, resumed_as: str) -> None:
+        if session.is_chat:
+            # Such turns are worked on by whoever the program is connected to, and nobody else.
+            gone = ProviderError(
+                "The connection to the program was lost with the process that served it.",
+                hint="The program has to ask again.",
+            )
+            await self._refuse(session, turn, gone)
+            await services.chat_abandon(turn_id=turn.id)
+            return
         try:
             provider = self._runtime.provider(*await model_of(session, turn))
         except ProviderError as error:

@@ -203,8 +203,11 @@ def check_room_now(session: Session) -> int:
 async def turn_submit(*, session: Session, text: str, files: Sequence[NewUpload] = ()) -> Turn:
     """Queue a message; it starts when the turns before it have ended.
 
-    Raises: InvalidInputError, DiskFullError, ConflictError when `MAX_QUEUED_TURNS` wait already.
+    Raises: InvalidInputError, DiskFullError, ConflictError when `MAX_QUEUED_TURNS` wait already, or
+    a program leads the conversation.
     """
+    if session.is_chat:
+        raise ConflictError("A program leads this conversation; it takes no messages of people.")
     text = clean_text(text)
 
     def write(kept: list[KeptFile]) -> Turn:

@@ -105,6 +105,18 @@ def test_port_in_use_is_one_sentence(environment: dict[str, str]) -> None:
     assert f"Port {port} on 127.0.0.1 is in use" in result.stderr
 
 
+def test_programs_are_led_to_the_port_that_was_chosen(server: ServerProcess) -> None:
+    made = manage(server.environment, "create_api_key", "admin", "tests")
+    key = made.stdout.strip().splitlines()[-1].split()[-1]
+    request = urllib.request.Request(
+        f"{server.url}/v1/chat/completions",
+        data=b'{"messages": [{"role": "user", "content": "Hello"}]}',
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["x-berth-live-url"].startswith(f"{server.url}/sessions/")
+
+
 def test_missing_migrations_are_refused_with_what_to_do(tmp_path: Path) -> None:
     result = manage(berth_environment(tmp_path, "test-none"), "serve", "--port", "0")
     assert result.returncode == 1

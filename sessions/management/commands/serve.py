@@ -48,7 +48,10 @@ class Command(BaseCommand):
             port = server.listen(bind, port)
         except OSError as error:
             self._refuse(_why_not(bind, port, error))
-        server.run(self._serve(server, _address(bind, port)))
+        address = _address(bind, port)
+        if not settings.BERTH_URL_IS_GIVEN:
+            settings.BERTH_URL = address  # links that programs are given lead here
+        server.run(self._serve(server, address))
 
     def _refuse(self, sentence: str) -> None:
         self.stderr.write(sentence)

@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from sessions import selectors
-from sessions.models import ApiResponse, Session
+from sessions.models import ApiResponse, ChatCompletion, Session
 from sessions.responses.ids import RESPONSE, format_id
 from sessions.responses.resource import resource
 from sessions.responses.settle import events_so_far, settle, translation_of
@@ -27,13 +27,14 @@ ANSWERED = ("status", "error", "incomplete_details", "output", "usage")
 async def requests_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
     """The newest first, without what was sent and answered: that may be large."""
     session = await selectors.session_get(user=request.user, session_id=session_id)
-    rows = selectors.session_responses(session=session).order_by("-created_at")
-    rows = rows.defer("request", "input", "output")
-    context = {
-        "agent_session": session,
-        "session_id": session.id,
-        "responses": [_named(row) async for row in rows[:MAX_LISTED]],
-    }
+    if session.is_chat:
+        chats = selectors.session_chats(session=session).order_by("-created_at")
+        named = [_named_chat(row) async for row in chats.defer("request", "answer")[:MAX_LISTED]]
+    else:
+        rows = selectors.session_responses(session=session).order_by("-created_at")
+        rows = rows.defer("request", "input", "output")
+        named = [_named(row) async for row in rows[:MAX_LISTED]]
+    context = {"agent_session": session, "session_id": session.id, "responses": named}
     return render(request, "sessions/requests.html", context)
 
 
@@ -42,7 +43,11 @@ async def requests_page(request: UserHttpRequest, session_id: uuid.UUID) -> Http
 async def request_page(
     request: UserHttpRequest, session_id: uuid.UUID, response_id: uuid.UUID
 ) -> HttpResponseBase:
-    session, response = await _find(request, session_id, response_id)
+    session = await selectors.session_get(user=request.user, session_id=session_id)
+    if session.is_chat:
+        chat = await selectors.session_chat_get(session=session, chat_id=response_id)
+        return render(request, "sessions/request.html", _chat_context(session, chat))
+    response = await selectors.session_response_get(session=session, response_id=response_id)
     response = await settle(response)
     given = response.request["given"]
     sent = {name: value for name, value in response.request.items() if name in given}
@@ -55,6 +60,24 @@ async def request_page(
         "answered": _pretty({name: answered.get(name) for name in ANSWERED}),
     }
     return render(request, "sessions/request.html", context)
+
+
+def _chat_context(session: Session, chat: ChatCompletion) -> dict[str, Any]:
+    return {
+        "agent_session": session,
+        "session_id": session.id,
+        **_named_chat(chat),
+        "asked": _pretty(chat.request),
+        "answered": _pretty(chat.answer or {"error": chat.error}),
+    }
+
+
+def _named_chat(chat: ChatCompletion) -> dict[str, Any]:
+    return {
+        "response": chat,
+        "name": chat.name or "chat completion",
+        "status": chat.status.replace("_", " "),
+    }
 
 
 def _named(response: ApiResponse) -> dict[str, Any]:

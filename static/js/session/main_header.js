@@ -72,7 +72,8 @@ export class SessionHeader {
 
   async #delete() {
     for (const menu of this.root.querySelectorAll("details[open]")) menu.open = false;
-    const question = `Delete “${this.title}”? Its container, its files and its history go with it.`;
+    const owned = this.part("container") ? "Its container, its files and its history go" : "Its history goes";
+    const question = `Delete “${this.title}”? ${owned} with it.`;
     if (!(await confirmDialog(question, { danger: true }))) return;
     try {
       await post(this.root.dataset.deleteUrl);
@@ -106,7 +107,8 @@ export class SessionHeader {
       chip.querySelector("[data-header=status-text]").textContent = "Deleted";
     }
     this.part("turn-time").textContent = "";
-    this.part("container").textContent = "deleted";
+    // A session without a container has no line of it.
+    if (this.part("container")) this.part("container").textContent = "deleted";
     for (const button of this.root.querySelectorAll("[data-action=rename], [data-action=delete]")) {
       button.disabled = true;
     }
@@ -123,8 +125,10 @@ export class SessionHeader {
       chip.querySelector("[data-header=status-text]").textContent = STATE_WORDS[status] ?? status;
     }
     const container = this.part("container");
-    container.textContent = state.containerState;
-    container.title = state.containerReason;
+    if (container) {
+      container.textContent = state.containerState;
+      container.title = state.containerReason;
+    }
     const total = formatNumber(state.inputTokens + state.outputTokens);
     const inAndOut = `${state.inputTokens.toLocaleString("en")} in, ${state.outputTokens.toLocaleString("en")} out`;
     this.part("tokens").textContent = `${total} tokens`;

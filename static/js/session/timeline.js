@@ -3,6 +3,7 @@
 import { describeShellEnd, formatDuration, formatNumber } from "berth/session/format";
 import { CallCard } from "berth/session/timeline_call";
 import { ModelMessage, userMessage } from "berth/session/timeline_message";
+import { programCall, programMessage } from "berth/session/timeline_program";
 import { RestNote, isOfRest } from "berth/session/timeline_rest";
 
 const NEAR_END_PX = 80;
@@ -38,6 +39,8 @@ export class Timeline {
     this.queued = new Map();
     /** What is told of shells by their numbers, and who typed last. */
     this.shells = new Map();
+    /** Names of the program's tools by the ids of their calls. @type {Map<string, string>} */
+    this.programCalls = new Map();
     /** Ends of shells whose reason may be told again, of their container. @type {{element: HTMLElement, reason: string, number: number}[]} */
     this.shellEnds = [];
     /** @type {RestNote | null} */
@@ -313,7 +316,8 @@ const CASES = {
   "turn.started": (timeline, event) => {
     const queued = timeline.queued.get(event.turn);
     timeline.queued.delete(event.turn);
-    if (queued) timeline.append(userMessage(timeline.template("user"), queued));
+    // A program that sends back what its tools gave says nothing by itself.
+    if (queued?.text || queued?.files.length) timeline.append(userMessage(timeline.template("user"), queued));
   },
   "turn.ended": (timeline, event) => timeline.endTurn(event),
   "step.started": (timeline, event) => timeline.startStep(event),
@@ -365,6 +369,19 @@ const CASES = {
     const isTrouble = level === "danger" && event.ending.kind !== "exit";
     const element = timeline.shellNote(event, `Shell ${number} ${text}`, isTrouble ? "warning" : "info");
     if (event.reason) timeline.shellEnds.push({ element, reason: event.reason, number });
+  },
+  "program.sent": (timeline, event) => {
+    if (event.left_out) timeline.note("info", `${event.left_out} earlier messages are not shown.`);
+    for (const message of event.messages) {
+      const name = timeline.programCalls.get(message.tool_call_id) ?? "";
+      timeline.append(programMessage(timeline.template("program"), message, name));
+    }
+  },
+  "program.call": (timeline, event) => {
+    timeline.endRetry();
+    timeline.programCalls.set(event.tool_call_id, event.name);
+    timeline.append(programCall(timeline.template("program-call"), event));
+    timeline.announce(`The program is asked to run ${event.name}.`);
   },
   "tool.result": (timeline, event) => {
     if (event.text) timeline.note("warning", event.text);
