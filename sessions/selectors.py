@@ -18,6 +18,7 @@ from sessions.models import (
     Conversation,
     FileUpload,
     Session,
+    SessionSkill,
     Shell,
     Skill,
     SkillVersion,
@@ -150,8 +151,9 @@ async def has_open_turns(*, session: Session) -> bool:
 
 def container_rows(*, owner: User, name: str | None = None) -> QuerySet[Session]:
     """The sessions of one person, for whom the API lists containers: of others not even staff's
-    keys list any."""
+    keys list any. With their skills."""
     rows = Session.objects.filter(owner=owner, deletion_requested_at=None)
+    rows = rows.prefetch_related("skills")
     return rows if name is None else rows.filter(title=name)
 
 
@@ -209,9 +211,22 @@ async def session_response_get(*, session: Session, response_id: uuid.UUID) -> A
     return found
 
 
+async def session_skills(*, session: Session) -> list[SessionSkill]:
+    """Those that its container has, in the order in which they were asked for."""
+    return [row async for row in SessionSkill.objects.filter(session=session).order_by("position")]
+
+
 def skill_rows(*, owner: User) -> QuerySet[Skill]:
     """Skills are their owner's alone, staff or not."""
     return Skill.objects.filter(owner=owner)
+
+
+async def skill_get(*, owner: User, skill_id: uuid.UUID) -> Skill:
+    """Raises: NotFoundError when there is none or it is another user's, staff or not."""
+    found = await skill_rows(owner=owner).filter(id=skill_id).afirst()
+    if found is None:
+        raise NotFoundError("There is no such skill.")
+    return found
 
 
 async def skill_version_get(*, skill: Skill, number: int | None = None) -> SkillVersion:

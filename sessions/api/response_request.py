@@ -13,6 +13,7 @@ from sessions.api.items import ItemReference, item_resource
 from sessions.api.lookups import find_conversation, find_response
 from sessions.api.response_files import CreateCall, files_of
 from sessions.api.response_place import RESERVED_NAMES, place_of
+from sessions.api.response_skills import local_skills, skills_of
 from sessions.api.responses import (
     CreateResponse,
     FunctionTool,
@@ -27,7 +28,7 @@ from sessions.responses.context import items_before
 from sessions.responses.model_items import CALLS, UNDERSTOOD, functions_found, text_of
 from sessions.responses.output_items import Fields, environment
 from sessions.runtime.wiring import runtime
-from sessions.services import NewResponse, NewSession, NewUpload
+from sessions.services import NewResponse, NewSession, NewSkill, NewUpload
 
 MAX_KEY_LENGTH = 255
 MAX_SHOWN = 100_000
@@ -41,6 +42,7 @@ class Prepared:
     session: Session | NewSession
     new: NewResponse
     files: list[NewUpload] = field(default_factory=list)
+    skills: list[NewSkill] = field(default_factory=list)
 
 
 async def prepare(call: CreateCall) -> Prepared:
@@ -59,6 +61,7 @@ async def prepare(call: CreateCall) -> Prepared:
         has_container=container_id is not None,
         is_new=isinstance(session, NewSession),
     )
+    skills = await skills_of(call, session)
     new = NewResponse(
         provider=choice.provider,
         model=choice.model,
@@ -66,7 +69,8 @@ async def prepare(call: CreateCall) -> Prepared:
             body,
             [_echo(tool, container_id) for tool in body.tools or ()],
             _found([*before, *items]),
-        ),
+        )
+        | {"local_skills": local_skills(body)},
         input=items,
         text=_shown(items),
         previous=previous,
@@ -78,7 +82,7 @@ async def prepare(call: CreateCall) -> Prepared:
         idempotency_key=idempotency_key(call),
         idempotency_hash=body_hash(body),
     )
-    return Prepared(session, new, files)
+    return Prepared(session, new, files, skills)
 
 
 def _found(items: list[Fields]) -> list[Fields]:
@@ -298,7 +302,11 @@ async def queue(call: CreateCall) -> ApiResponse:
     prepared = await prepare(call)
     making = asyncio.create_task(
         services.response_create(
-            owner=call.user, session=prepared.session, new=prepared.new, files=prepared.files
+            owner=call.user,
+            session=prepared.session,
+            new=prepared.new,
+            files=prepared.files,
+            skills=prepared.skills,
         )
     )
     try:

@@ -23,12 +23,15 @@ from sessions.models import (
     DEFAULT_EXPIRES_AFTER_S,
     TURN_TRANSITIONS,
     Session,
+    SessionSkill,
     Turn,
     TurnStatus,
     Upload,
 )
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import MIB, Limits
+from sessions.services.carried import carried
+from sessions.services.session_skills import NewSkill, skills_add_now, skills_kept
 from sessions.services.uploads import KeptFile, NewUpload, uploads_forget, with_files
 
 MAX_TEXT_BYTES = 1 * MIB
@@ -163,15 +166,17 @@ async def container_create(
     image: str,
     limits: Limits,
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
+    skills: Sequence[NewSkill] = (),
 ) -> Session:
     """A session that no message began: its container is made with the first use of it. It is
-    called `name`, less what cannot be shown."""
+    called `name`, less what cannot be shown. Raises: DiskFullError, InvalidInputError,
+    NotFoundError for a skill that was deleted meanwhile."""
     title = "".join(c for c in name if unicodedata.category(c)[0] != "C") or "Untitled"
 
     @database_sync_to_async
-    def write() -> Session:
+    def write(skill_rows: list[SessionSkill]) -> Session:
         with transaction.atomic():
-            return session_create_now(
+            session = session_create_now(
                 owner=owner,
                 title=title,
                 status=Status.IDLE,
@@ -181,8 +186,14 @@ async def container_create(
                 limits=limits,
                 expires_after_s=expires_after_s,
             )
+            skills_add_now(session, skill_rows)
+        return session
 
-    session = await write()
+    async def store() -> Session:
+        async with skills_kept(skills) as rows:
+            return await write(rows)
+
+    session = await carried(store())
     await _changed(session, supervisor=False)
     return session
 
