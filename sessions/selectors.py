@@ -221,6 +221,12 @@ def skill_rows(*, owner: User) -> QuerySet[Skill]:
     return Skill.objects.filter(owner=owner)
 
 
+async def skill_list(*, owner: User, limit: int) -> list[Skill]:
+    """With their versions. Newest first."""
+    rows = skill_rows(owner=owner).prefetch_related("versions").order_by("-created_at", "-id")
+    return [skill async for skill in rows[:limit]]
+
+
 async def skill_get(*, owner: User, skill_id: uuid.UUID) -> Skill:
     """Raises: NotFoundError when there is none or it is another user's, staff or not."""
     found = await skill_rows(owner=owner).filter(id=skill_id).afirst()

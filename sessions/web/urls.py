@@ -2,7 +2,7 @@
 
 from django.urls import include, path
 
-from sessions.web.views import account, auth, dashboard, health, new_session
+from sessions.web.views import account, auth, dashboard, health, new_session, skills
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -19,5 +19,8 @@ urlpatterns = [
     path("account/password/", account.password_change, name="password-change"),
     path("account/keys/", account.key_create, name="key-create"),
     path("account/keys/<int:key_id>/revoke/", account.key_revoke, name="key-revoke"),
+    path("skills/", skills.skills_page, name="skills"),
+    path("skills/new/", skills.skill_create, name="skill-create"),
+    path("skills/<uuid:skill_id>/", include("sessions.web.skill_urls")),
     path("healthz", health.health, name="health"),
 ]

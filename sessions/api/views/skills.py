@@ -6,7 +6,6 @@ from typing import Any, Literal
 from django.http import HttpResponseBase
 
 from sessions import selectors, services
-from sessions.api.container_contents import stored_pieces
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError
 from sessions.api.lookups import find_skill, find_version
@@ -23,6 +22,7 @@ from sessions.api.schema import (
 from sessions.api.uploads import SentFile, sent_files
 from sessions.downloads.ranges import Span
 from sessions.downloads.responses import content_disposition, span_response
+from sessions.downloads.stored import stored_pieces
 from sessions.models import Skill, SkillVersion
 from sessions.responses.ids import SKILL, SKILL_VERSION, format_id, parse_id
 from sessions.workspace.skills import (
