@@ -129,13 +129,15 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
     files: Sequence[NewUpload] = (),
     is_tour: bool = False,
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
+    skills: Sequence[NewSkill] = (),
 ) -> Session:
-    """A session with its first turn queued. Raises: InvalidInputError, DiskFullError."""
+    """A session with its first turn queued. Raises: InvalidInputError, DiskFullError,
+    NotFoundError for a skill that was deleted meanwhile."""
     text = clean_text(text)
     title = "Guided tour" if is_tour else title_from(text)
     session_id = uuid.uuid4()
 
-    def write(kept: list[KeptFile]) -> Session:
+    def write(kept: list[KeptFile], skill_rows: list[SessionSkill]) -> Session:
         with transaction.atomic():
             session = session_create_now(
                 session_id=session_id,
@@ -149,10 +151,15 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
                 is_tour=is_tour,
                 expires_after_s=expires_after_s,
             )
+            skills_add_now(session, skill_rows)
             turn_create_now(session, text, kept)
         return session
 
-    session = await with_files(session_id, files, write)
+    async def store() -> Session:
+        async with skills_kept(skills) as rows:
+            return await with_files(session_id, files, lambda kept: write(kept, rows))
+
+    session = await carried(store())
     await _changed(session)
     return session
 

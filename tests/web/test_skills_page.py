@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import AsyncClient
 
 from sessions import services
-from sessions.models import Skill, SkillVersion
+from sessions.models import SessionSkill, Skill, SkillVersion
 from sessions.workspace.skills import SkillFile, bundle_of_files, bundle_of_zip
 
 
@@ -142,3 +142,37 @@ async def test_nothing_is_changed_by_looking(alices: AsyncClient, skill: Skill) 
     for method, path in addresses(skill.id):
         if method == "post":
             assert (await alices.get(path)).status_code == 405
+
+
+TASK = {"task": "Tell the tide", "choice": "scripted:scripted", "image": "berth/sandbox"}
+
+
+async def test_a_new_session_has_the_skills_that_were_chosen(
+    alices: AsyncClient, skill: Skill
+) -> None:
+    await services.skill_version_create(
+        skill=skill, name="tides", description="Newer.", bundle=packed("Newer."), is_default=True
+    )
+    page = (await alices.get("/")).content.decode()
+    assert f'name="skills" value="{skill.id}"' in page
+    answer = await alices.post("/sessions/", {**TASK, "skills": [str(skill.id)]})
+    assert answer.status_code == 303
+    row = await SessionSkill.objects.select_related("session").aget()
+    assert (row.name, row.version, row.description) == ("tides", 2, "Newer.")
+    assert row.session.title == "Tell the tide"
+    assert (await alices.post("/sessions/", TASK)).status_code == 303
+    assert await SessionSkill.objects.acount() == 1
+
+
+async def test_who_has_no_skills_is_not_asked(bobs: AsyncClient, skill: Skill) -> None:
+    assert 'name="skills"' not in (await bobs.get("/")).content.decode()
+
+
+async def test_anothers_skill_cannot_be_chosen(
+    bobs: AsyncClient, skill: Skill, unknown_id: uuid.UUID
+) -> None:
+    for skill_id in (skill.id, unknown_id, "nonsense"):
+        answer = await bobs.post("/sessions/", {**TASK, "skills": [str(skill_id)]})
+        assert answer.status_code == 422
+        assert "no longer there" in answer.content.decode()
+    assert not await SessionSkill.objects.aexists()
