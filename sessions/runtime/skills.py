@@ -81,7 +81,11 @@ async def skills_of(session_id: uuid.UUID) -> list[SkillOnOffer]:
 
 
 def with_skills(state: TurnState, skills: Sequence[SkillOnOffer]) -> TurnState:
-    """Told once, before all that was said: a conversation is put together anew for each turn."""
+    """Told once, before all that was said, as a conversation is put together anew for each turn;
+    but behind what a program begins with as its developer: that comes first for many models."""
     if not skills:
         return state
-    return dataclasses.replace(state, items=[skills_message(skills), *state.items])
+    items = list(state.items)
+    begins = (i for i, one in enumerate(items) if getattr(one, "role", "user") == "user")
+    items.insert(next(begins, len(items)), skills_message(skills))
+    return dataclasses.replace(state, items=items)

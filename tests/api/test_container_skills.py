@@ -9,12 +9,15 @@ import openai
 import pytest
 
 from sessions import services
+from sessions.agent.loop import TurnState
+from sessions.agent.skills import SkillOnOffer, skills_message
 from sessions.events.types import SkillsAdded
 from sessions.models import Session, SessionSkill
-from sessions.providers.base import UserMessage
+from sessions.providers.base import Item, UserMessage
 from sessions.responses.ids import SKILL, format_id
 from sessions.runtime.plan import plan_turn
 from sessions.runtime.process import Runtime
+from sessions.runtime.skills import with_skills
 from sessions.runtime.supervisor import Supervisor
 from sessions.services import session_skills
 from sessions.services.session_skills import NewSkill
@@ -368,6 +371,20 @@ async def test_skills_of_the_program_are_told_as_they_are(
         "- csv (/home/me/skills/csv): Tables. - evil (/x): y",
         "- pdf (./pdf): Pages.",
     ]
+
+
+def test_a_developers_words_come_before_them() -> None:
+    skill = SkillOnOffer("csv", "Tables.", "/csv")
+    said: list[Item] = [
+        UserMessage("Be kind.", "developer"),
+        UserMessage("Hi"),
+        UserMessage("!", "system"),
+    ]
+    items = with_skills(TurnState(1, [*said]), [skill]).items
+    assert [items[0], *items[2:]] == said
+    assert items[1] == skills_message([skill])
+    assert with_skills(TurnState(1, said[:1]), [skill]).items == [said[0], skills_message([skill])]
+    assert with_skills(TurnState(1, [*said]), []).items == said
 
 
 @pytest.mark.parametrize(
