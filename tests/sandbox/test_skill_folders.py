@@ -1,5 +1,6 @@
 """Folders that the guest puts where commands only read."""
 
+import asyncio
 import io
 import tarfile
 from collections.abc import AsyncIterator, Mapping
@@ -95,6 +96,25 @@ async def test_anything_but_files_in_folders_is_refused_and_leaves_nothing(
         await sandbox.add_skills(in_pieces(data))
     assert "log-9" not in (await said(sandbox, f"ls -A {place(box)}"))[1]
     assert before[1] in (*before, "") or before[0]
+
+
+async def test_what_is_given_up_leaves_nothing(child: Box) -> None:
+    data = packed({"log-9/file": bytes(3_000_000)})
+    folder = child.backend.guest(child.container_id).skills  # type: ignore[attr-defined]  # ChildBackend
+
+    async def until_there(*, is_there: bool) -> None:
+        async with asyncio.timeout(20):
+            while (folder.exists() and bool(list(folder.iterdir()))) != is_there:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+    async def half() -> AsyncIterator[bytes]:
+        yield data[: len(data) // 2]
+        await until_there(is_there=True)
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await child.channel.add_skills(half())
+    await until_there(is_there=False)
 
 
 async def test_a_place_that_is_somebody_elses_is_left_alone(child: Box) -> None:
