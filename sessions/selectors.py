@@ -19,6 +19,7 @@ from sessions.models import (
     Conversation,
     FileUpload,
     Session,
+    SessionSkill,
     Shell,
     Skill,
     SkillVersion,
@@ -153,8 +154,9 @@ async def has_open_turns(*, session: Session) -> bool:
 
 def container_rows(*, owner: User, name: str | None = None) -> QuerySet[Session]:
     """The sessions of one person, for whom the API lists containers: of others not even staff's
-    keys list any."""
+    keys list any. With their skills."""
     rows = Session.objects.filter(owner=owner, deletion_requested_at=None, is_chat=False)
+    rows = rows.prefetch_related("skills")
     return rows if name is None else rows.filter(title=name)
 
 
@@ -247,9 +249,28 @@ async def session_chat_get(*, session: Session, chat_id: uuid.UUID) -> ChatCompl
     return found
 
 
+async def session_skills(*, session: Session) -> list[SessionSkill]:
+    """Those that its container has, in the order in which they were asked for."""
+    return [row async for row in SessionSkill.objects.filter(session=session).order_by("position")]
+
+
 def skill_rows(*, owner: User) -> QuerySet[Skill]:
     """Skills are their owner's alone, staff or not."""
     return Skill.objects.filter(owner=owner)
+
+
+async def skill_list(*, owner: User, limit: int) -> list[Skill]:
+    """With their versions. Newest first."""
+    rows = skill_rows(owner=owner).prefetch_related("versions").order_by("-created_at", "-id")
+    return [skill async for skill in rows[:limit]]
+
+
+async def skill_get(*, owner: User, skill_id: uuid.UUID) -> Skill:
+    """Raises: NotFoundError when there is none or it is another user's, staff or not."""
+    found = await skill_rows(owner=owner).filter(id=skill_id).afirst()
+    if found is None:
+        raise NotFoundError("There is no such skill.")
+    return found
 
 
 async def skill_version_get(*, skill: Skill, number: int | None = None) -> SkillVersion:

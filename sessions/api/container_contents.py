@@ -1,18 +1,14 @@
 """Putting files into the workspace of a container."""
 
-import asyncio
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from sessions import services
+from sessions.downloads.stored import PIECE_BYTES, stored_pieces
 from sessions.errors import EntryExistsError
 from sessions.models import ContainerFile, Session, StoredFile
 from sessions.sandbox.base import Entry, Sandbox
-from sessions.sandbox.limits import MIB
 from sessions.workspace.paths import format_path, parse_path
-
-PIECE_BYTES = 1 * MIB
 
 
 async def put_file(
@@ -38,16 +34,6 @@ async def put_stored_file(
     """Raises: as `put_file`; OSError."""
     path = services.stored_file_path(file.id)
     return await put_file(session, sandbox, file.filename, lambda: stored_pieces(path))
-
-
-async def stored_pieces(path: Path) -> AsyncGenerator[bytes, None]:
-    """Raises: OSError."""
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
-        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
-            yield piece
-    finally:
-        await asyncio.to_thread(file.close)
 
 
 def stored_file_chunks(file_id: uuid.UUID) -> Iterator[bytes]:

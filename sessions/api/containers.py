@@ -6,6 +6,7 @@ from typing import Literal
 from django.conf import settings
 from pydantic import Field
 
+from sessions.api.container_skills import ContainerSkill, SkillsWanted, container_skills
 from sessions.api.errors import ApiError
 from sessions.api.schema import Identified, RequestPart, Resource, with_example
 from sessions.models import ContainerState, Session
@@ -46,6 +47,7 @@ class ContainerOptions(RequestPart):
     )
     memory_limit: MemoryLimit | None = None
     network_policy: DisabledNetwork | None = None
+    skills: SkillsWanted | None = Field(None, description="Mounted where commands only read.")
     image: str | None = Field(None, description="One that the administrator allows.")
     cpus: float | None = Field(None, ge=MIN_CPUS)
     disk_gb: float | None = Field(None, ge=MIN_DISK_GB)
@@ -90,10 +92,12 @@ class Container(Identified):
     memory_bytes: int
     cpus: float
     disk_gb: float
+    skills: list[ContainerSkill]
     live_url: str = Field(description="Where a person watches it work.")
 
 
 def container_resource(session: Session) -> Container:
+    """Of a session from `selectors.container_rows`."""
     limits = Limits.from_json(session.limits)
     minutes = -(-session.expires_after_s // 60)
     return Container(
@@ -109,6 +113,7 @@ def container_resource(session: Session) -> Container:
         memory_bytes=limits.memory_bytes,
         cpus=limits.cpus,
         disk_gb=round(limits.disk_bytes / GIB, 3),
+        skills=container_skills(session.skills.all()),
         live_url=f"{settings.BERTH_URL}/sessions/{session.id}/",
     )
 

@@ -8,10 +8,27 @@ from sessions import selectors
 from sessions.api.endpoint import Call
 from sessions.api.errors import not_found
 from sessions.errors import NotFoundError
-from sessions.models import ApiResponse, Conversation, Session, StoredFile
-from sessions.responses.ids import CONTAINER, CONVERSATION, FILE, RESPONSE, parse_id
+from sessions.models import (
+    ApiResponse,
+    Conversation,
+    Session,
+    Skill,
+    SkillVersion,
+    StoredFile,
+)
+from sessions.responses.ids import (
+    CONTAINER,
+    CONVERSATION,
+    FILE,
+    RESPONSE,
+    SKILL,
+    format_id,
+    parse_id,
+)
 
 Row = TypeVar("Row")
+LATEST = "latest"
+"""Instead of a version's number."""
 
 
 async def _find(
@@ -64,3 +81,26 @@ async def find_response(call: Call[Any, Any], response_id: str) -> ApiResponse:
         lambda key: selectors.response_get(owner=call.user, response_id=key),
         f"Response with id '{response_id}' not found.",
     )
+
+
+async def find_skill(call: Call[Any, Any], skill_id: str, *, param: str | None = None) -> Skill:
+    """Raises: ApiError."""
+    return await _find(
+        parse_id(SKILL, skill_id),
+        lambda key: selectors.skill_get(owner=call.user, skill_id=key),
+        f"Skill with id '{skill_id}' not found.",
+        param,
+    )
+
+
+async def find_version(skill: Skill, version: str, *, param: str | None = None) -> SkillVersion:
+    """`version` is a number, or `latest`. Raises: ApiError."""
+    try:
+        if version == LATEST:
+            return await selectors.skill_version_get(skill=skill)
+        if version.isascii() and version.isdigit() and len(version) < 10:
+            return await selectors.skill_version_get(skill=skill, number=int(version))
+    except NotFoundError:
+        pass
+    message = f"Version '{version}' of skill '{format_id(SKILL, skill.id)}' not found."
+    raise not_found(message, param=param)

@@ -14,6 +14,7 @@ from sessions.api.lookups import find_conversation, find_response
 from sessions.api.model_choice import chosen_model
 from sessions.api.response_files import CreateCall, files_of
 from sessions.api.response_place import RESERVED_NAMES, place_of
+from sessions.api.response_skills import local_skills, skills_of
 from sessions.api.responses import (
     CreateResponse,
     FunctionTool,
@@ -28,7 +29,7 @@ from sessions.responses.context import items_before
 from sessions.responses.model_items import CALLS, UNDERSTOOD, functions_found, text_of
 from sessions.responses.output_items import Fields, environment
 from sessions.runtime.wiring import runtime
-from sessions.services import NewResponse, NewSession, NewUpload
+from sessions.services import NewResponse, NewSession, NewSkill, NewUpload
 
 MAX_KEY_LENGTH = 255
 MAX_SHOWN = 100_000
@@ -42,6 +43,7 @@ class Prepared:
     session: Session | NewSession
     new: NewResponse
     files: list[NewUpload] = field(default_factory=list)
+    skills: list[NewSkill] = field(default_factory=list)
 
 
 async def prepare(call: CreateCall) -> Prepared:
@@ -60,6 +62,7 @@ async def prepare(call: CreateCall) -> Prepared:
         has_container=container_id is not None,
         is_new=isinstance(session, NewSession),
     )
+    skills = await skills_of(call, session)
     new = NewResponse(
         provider=choice.provider,
         model=choice.model,
@@ -67,7 +70,8 @@ async def prepare(call: CreateCall) -> Prepared:
             body,
             [_echo(tool, container_id) for tool in body.tools or ()],
             _found([*before, *items]),
-        ),
+        )
+        | {"local_skills": local_skills(body)},
         input=items,
         text=_shown(items),
         previous=previous,
@@ -80,7 +84,7 @@ async def prepare(call: CreateCall) -> Prepared:
         idempotency_key=idempotency_key(call),
         idempotency_hash=body_hash(body),
     )
-    return Prepared(session, new, files)
+    return Prepared(session, new, files, skills)
 
 
 def _found(items: list[Fields]) -> list[Fields]:
@@ -285,7 +289,11 @@ async def queue(call: CreateCall) -> ApiResponse:
     prepared = await prepare(call)
     making = asyncio.create_task(
         services.response_create(
-            owner=call.user, session=prepared.session, new=prepared.new, files=prepared.files
+            owner=call.user,
+            session=prepared.session,
+            new=prepared.new,
+            files=prepared.files,
+            skills=prepared.skills,
         )
     )
     try:

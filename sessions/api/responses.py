@@ -12,6 +12,8 @@ from sessions.api.schema import RequestPart, with_example
 
 MAX_TOOLS = 128
 MAX_LOCAL_SKILLS = 200
+MAX_LOCAL_TEXT = 4096
+"""Characters of what the model is told of one."""
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
 
@@ -30,9 +32,9 @@ class ContainerReference(RequestPart):
 
 
 class LocalSkill(RequestPart):
-    name: str
-    description: str
-    path: str
+    name: str = Field(min_length=1, max_length=200)
+    description: str = Field(max_length=MAX_LOCAL_TEXT)
+    path: str = Field(min_length=1, max_length=MAX_LOCAL_TEXT)
 
 
 class LocalEnvironment(RequestPart):

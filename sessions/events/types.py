@@ -103,6 +103,17 @@ class ContainerState(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class SkillsAdded(EventBody):
+    """Skills that the session's container has from now on, whatever container that is.
+
+    Each has `name`, `path` (its folder in the container) and, when it was copied from one that is
+    kept here, `skill_id` and `version`."""
+
+    type: ClassVar[str] = "skills.added"
+    skills: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class TurnQueued(EventBody):
     type: ClassVar[str] = "turn.queued"
     turn: int
@@ -373,6 +384,7 @@ EVENT_TYPES: dict[str, type[EventBody]] = {
         SessionStatus,
         SessionKept,
         ContainerState,
+        SkillsAdded,
         TurnQueued,
         TurnRemoved,
         TurnStarted,

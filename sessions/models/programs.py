@@ -135,6 +135,42 @@ class SkillVersion(models.Model):
         return f"{self.name} {self.number}"
 
 
+class SessionSkill(models.Model):
+    """A skill that a session's container has, whatever container that is (runtime/skills.py).
+
+    Its bundle is a file on the host named by its id, and stays when the version that it was copied
+    from is deleted.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="skills")
+    position = models.PositiveIntegerField()
+    """Counts from 1 in its session, in the order in which skills were asked for."""
+    name = models.CharField(max_length=64)
+    description = models.CharField(max_length=1024)
+    digest = models.CharField(max_length=64)
+    """SHA-256 of its bundle, which names its folder in the container."""
+    size = models.BigIntegerField()
+    """Of its files together, in bytes."""
+    skill_id = models.UUIDField(null=True, blank=True)
+    """Of the skill it was copied from, which may be gone; null for one that was sent along."""
+    version = models.PositiveIntegerField(null=True, blank=True)
+    installed_in = models.CharField(max_length=64, blank=True, default="")
+    """Name of the container that was last given its files."""
+
+    class Meta:
+        ordering = ["session", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session", "name", "digest"], name="session_skill_once"
+            ),
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.name}"
+
+
 class ApiResponse(models.Model):
     """A response that a program asked for (sessions/responses/): a turn of a session, with what was
     sent and, once it has ended, what came of it."""

@@ -39,7 +39,7 @@ def _add(messages: list[Message], item: Item, *, is_current: bool) -> None:
         case UserMessage(text, role, parts):
             content = [_part(part) for part in parts] if parts else text
             # Chat Completions servers know system; developer is a newer word for it.
-            messages.append({"role": "user" if role == "user" else "system", "content": content})
+            _said(messages, "user" if role == "user" else "system", content)
         case AssistantMessage(text):
             message = _assistant(messages)
             message["content"] = (message["content"] or "") + text
@@ -58,6 +58,22 @@ def _add(messages: list[Message], item: Item, *, is_current: bool) -> None:
             if is_current and raw and raw.get("field") == REASONING_FIELD:
                 message = _assistant(messages)
                 message[REASONING_FIELD] = message.get(REASONING_FIELD, "") + text
+
+
+def _said(messages: list[Message], role: str, content: str | list[dict[str, Any]]) -> None:
+    """Texts of a user in a row are one message: chat templates of many models refuse two."""
+    last = messages[-1] if messages else {}
+    told = last.get("content")
+    if role == "user" == last.get("role") and isinstance(told, str) and isinstance(content, str):
+        last["content"] = f"{told}\n\n{content}"
+    elif role == "user" == last.get("role"):
+        last["content"] = [*_parts(told), *_parts(content)]
+    else:
+        messages.append({"role": role, "content": content})
+
+
+def _parts(content: Any) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:

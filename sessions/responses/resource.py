@@ -13,9 +13,9 @@ from sessions.responses.translate import About, Outcome, response_of
 
 SHELL = "shell"
 TOOL_SEARCH = "tool_search"
-_INNER = frozenset({"include", "given", "found", "sent_text"})
-"""What of a request is not given back: what to include, which fields were sent at all, and the
-functions that the program's own search for tools brought up."""
+_INNER = frozenset({"include", "given", "found", "sent_text", "local_skills"})
+"""What of a request is not given back: what to include, which fields were sent at all, the
+functions that the program's own search for tools brought up, and skills of its own."""
 
 
 def about(response: ApiResponse, turn: int) -> About:

@@ -7,6 +7,7 @@ from typing import Any
 from sessions.agent.limits import TurnLimits
 from sessions.agent.loop import TurnState
 from sessions.agent.prompts import instructions, place
+from sessions.agent.skills import SkillOnOffer
 from sessions.agent.tools.base import Tool
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import SPEC as SHELL_SPEC
@@ -18,6 +19,7 @@ from sessions.responses.model_items import model_items
 from sessions.responses.namespaces import NAMESPACE, tools_apart
 from sessions.responses.resource import about
 from sessions.runtime.conversation import turn_state
+from sessions.runtime.skills import skills_of, with_skills
 from sessions.sandbox.limits import Limits
 
 _INPUT = {
@@ -57,7 +59,7 @@ async def plan_turn(session: Session, turn: Turn, provider: Provider) -> TurnPla
         instructions=instructions(limits),
         tools=_tools(provider),
         callers_tools=(),
-        state=await turn_state(session.id, turn.number),
+        state=with_skills(await turn_state(session.id, turn.number), await skills_of(session.id)),
         limits=TurnLimits(limits.max_steps, limits.max_tokens),
         options=ModelOptions(),
     )
@@ -80,11 +82,12 @@ async def _plan_response(
         told.append(asked["instructions"])
     before = await items_before(response.previous, response.conversation)
     items = model_items([*before, *response.input], has_container=has_container)
+    state = await turn_state(turn.session_id, turn.number, goes_on_from=items)
     return TurnPlan(
         instructions="\n\n".join(told),
         tools=_tools(provider) if has_container and _has(tools, "shell") else [],
         callers_tools=_callers_tools(tools, about_it.callers_tools),
-        state=await turn_state(turn.session_id, turn.number, goes_on_from=items),
+        state=with_skills(state, await _skills(turn, asked, has_container=has_container)),
         limits=TurnLimits(
             limits.max_steps,
             limits.max_tokens,
@@ -93,6 +96,13 @@ async def _plan_response(
         ),
         options=_options(asked),
     )
+
+
+async def _skills(turn: Turn, asked: dict[str, Any], *, has_container: bool) -> list[SkillOnOffer]:
+    """Where commands run: of the container, or those that the program has itself."""
+    if has_container:
+        return await skills_of(turn.session_id)
+    return [SkillOnOffer(**skill) for skill in asked.get("local_skills", ())]
 
 
 def _callers_tools(

@@ -42,6 +42,7 @@ from sessions.runtime.plan import TurnPlan, plan_turn
 from sessions.runtime.recorder import SessionRecorder
 from sessions.runtime.resources import ResourceWatch
 from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.skills import bring_skills
 from sessions.sandbox.base import Sandbox
 from sessions.sandbox.limits import Limits
 
@@ -66,6 +67,8 @@ class Runner:
         self._sandboxes = sandboxes
         self._limits = Limits.from_json(session.limits)
         self._delivery = asyncio.Lock()
+        self._has_skills = ""
+        """The container that was last seen to have them."""
         self._is_told_of_wait = False
         """Once for all commands that wait for the engine at the same time."""
 
@@ -223,10 +226,14 @@ class Runner:
         await self._sandboxes.discard(self.session, ContainerState.DISCONNECTED, reason)
 
     async def _connect(self) -> Connected:
-        """The session's sandbox with every file in it that came with a message up to this one."""
+        """The session's sandbox with every file in it that came with a message up to this one, and
+        the skills that this turn added."""
         sandbox = await self._sandbox()
         container_id = self._sandboxes.container_id(self.session)
         async with self._delivery:
+            if container_id != self._has_skills:
+                await bring_skills(self.session.id, container_id, sandbox)
+                self._has_skills = container_id
             uploads = Upload.objects.filter(
                 turn__session=self.session,
                 turn__number__lte=self.turn.number,

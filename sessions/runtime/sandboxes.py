@@ -28,6 +28,7 @@ from sessions.runtime.archives import Archives
 from sessions.runtime.leases import lease_name
 from sessions.runtime.pool import Claimed, OpenChannel, Pool, PoolConfig
 from sessions.runtime.shell_probe import find_shell
+from sessions.runtime.skills import bring_skills
 from sessions.sandbox import names
 from sessions.sandbox.base import ContainerSpec, Sandbox, SandboxBackend
 from sessions.sandbox.limits import Limits
@@ -203,6 +204,12 @@ class Sandboxes:
         return channel
 
     async def _register(self, row: Session, channel: Sandbox, reason: str = "") -> None:
+        """Nobody gets the channel before the container has what the session is to find in it."""
+        try:
+            await bring_skills(row.id, row.container_id, channel)
+        except BaseException:
+            await channel.close()
+            raise
         await self._close(row.id)
         self._channels[row.id] = channel
         self._container_ids[row.id] = row.container_id

@@ -356,6 +356,15 @@ class Sandbox(Protocol):
         """
         ...
 
+    async def add_skills(self, data: AsyncIterable[bytes]) -> None:
+        """Put folders into `names.SKILLS_PATH`, where commands can read but not change them, from a
+        tar archive of plain files in these folders. One that is there already stays.
+
+        Raises: InvalidInputError for what is no such archive, DiskFullError, FileAccessError when
+        the image has something of its own there.
+        """
+        ...
+
     def watch(self) -> AbstractAsyncContextManager[FolderWatch]:
         """One watch for any number of folders, up to 200. Leaving the context ends it."""
         ...

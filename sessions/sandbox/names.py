@@ -19,6 +19,8 @@ POOL = "pool"
 HOSTNAME = "berth"
 WORKSPACE_PATH = "/workspace"
 GUEST_PATH = "/.berth"
+SKILLS_PATH = "/.skills"
+"""Also reachable as `/home/oai/skills`, unless the image has something of its own there."""
 
 
 def ownership_labels(installation: str, session_id: str) -> dict[str, str]:
@@ -47,6 +49,15 @@ def workspace_volume_name(session_id: str = "") -> str:
 
 def guest_volume_name(content_hash: str) -> str:
     return f"berth-guest-{content_hash[:20]}"
+
+
+def skill_folder(name: str, digest: str) -> str:
+    """As hosted containers call it. The same content has the same folder, wherever it is."""
+    return f"{name}-{digest[:32]}"
+
+
+def skill_path(name: str, digest: str) -> str:
+    return f"{SKILLS_PATH}/{skill_folder(name, digest)}"
 
 
 def with_tag(image: str) -> str:

@@ -102,6 +102,11 @@ class SandboxFiles:
             await request.write_all(data)
             await request.result()
 
+    async def add_skills(self, data: AsyncIterable[bytes]) -> None:
+        async with Request(self._connection, "add_skills") as request:
+            await request.write_all(data)
+            await request.result()
+
     @asynccontextmanager
     async def watch(self) -> AsyncIterator[FolderWatch]:
         async with Request(self._connection, "watch", may_be_quiet=True) as request:

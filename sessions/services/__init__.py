@@ -68,6 +68,13 @@ from sessions.services.responses import (
     response_stop,
     responses_expire,
 )
+from sessions.services.session_skills import (
+    MAX_SESSION_SKILLS,
+    NewSkill,
+    skill_of_version,
+    skill_sent,
+    skills_check_room,
+)
 from sessions.services.shells import (
     MAX_OPEN_SHELLS,
     shell_create,
@@ -118,6 +125,7 @@ __all__ = [
     "MAX_EXPIRES_AFTER_S",
     "MAX_OPEN_SHELLS",
     "MAX_QUEUED_TURNS",
+    "MAX_SESSION_SKILLS",
     "MAX_TEXT_BYTES",
     "MAX_UPLOAD_BYTES",
     "MIN_EXPIRES_AFTER_S",
@@ -127,6 +135,7 @@ __all__ = [
     "NewChat",
     "NewResponse",
     "NewSession",
+    "NewSkill",
     "NewUpload",
     "admin_ensure",
     "api_key_create",
@@ -180,9 +189,12 @@ __all__ = [
     "sign_in_link_use",
     "skill_create",
     "skill_delete",
+    "skill_of_version",
+    "skill_sent",
     "skill_set_default",
     "skill_version_create",
     "skill_version_delete",
+    "skills_check_room",
     "stored_file_create",
     "stored_file_delete",
     "stored_file_path",

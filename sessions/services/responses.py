@@ -19,13 +19,16 @@ from sessions.models import (
     Conversation,
     ConversationItem,
     Session,
+    SessionSkill,
     Turn,
 )
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import Limits
 from sessions.services.allowances import allowances_forget
+from sessions.services.carried import carried
 from sessions.services.conversations import conversation_items_add_now
 from sessions.services.rate_limits import UNFINISHED, check_response_now, tokens_charge_now
+from sessions.services.session_skills import NewSkill, skills_add_now, skills_kept
 from sessions.services.uploads import KeptFile, NewUpload, with_files
 from sessions.services.work import (
     check_room_now,
@@ -83,16 +86,23 @@ async def response_create(
     session: Session | NewSession,
     new: NewResponse,
     files: Sequence[NewUpload] = (),
+    skills: Sequence[NewSkill] = (),
 ) -> ApiResponse:
-    """Queue it as a turn. Raises: ConflictError when too many wait in the session,
-    TooManyRequestsError, KeyTakenError, InvalidInputError, DiskFullError."""
+    """Queue it as a turn. `skills` are added to those of the session. Raises: ConflictError when
+    too many wait in the session, TooManyRequestsError, KeyTakenError, InvalidInputError,
+    DiskFullError, NotFoundError."""
     text = clean_text(new.text)
 
-    def write(kept: list[KeptFile]) -> ApiResponse:
+    async def store() -> ApiResponse:
+        async with skills_kept(skills) as rows:
+            return await with_files(session.id, files, lambda kept: write(kept, rows))
+
+    def write(kept: list[KeptFile], skill_rows: list[SessionSkill]) -> ApiResponse:
         with transaction.atomic():
             check_response_now(owner=owner, key=new.api_key)
             row = session if isinstance(session, Session) else _begin(owner, session, new, text)
             first_seq = check_room_now(row)
+            skills_add_now(row, skill_rows)
             turn = turn_create_now(row, text, kept)
             try:
                 with transaction.atomic():
@@ -102,7 +112,7 @@ async def response_create(
                     raise
                 raise KeyTakenError("The Idempotency-Key is in use.") from error
 
-    response = await with_files(session.id, files, write)
+    response = await carried(store())
     await _changed(response)
     return response
 

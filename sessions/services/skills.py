@@ -85,7 +85,7 @@ async def skill_set_default(*, skill: Skill, version: SkillVersion) -> None:
 
 
 async def skill_delete(*, skill: Skill) -> None:
-    """With all its versions. What containers have of them stays."""
+    """With all its versions. What sessions have of them stays (services/session_skills.py)."""
     ids = [row.id async for row in SkillVersion.objects.filter(skill=skill)]
     await Skill.objects.filter(id=skill.id).adelete()
     for one in ids:

@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from sessions.errors import DiskFullError
-from sessions.models import SkillVersion, StoredFile
+from sessions.models import SessionSkill, SkillVersion, StoredFile
 from sessions.services.uploads import upload_check_size
 
 PIECE_BYTES = 1024 * 1024
@@ -24,7 +24,7 @@ STRAY_S = 3600.0
 
 
 def stored_file_path(file_id: uuid.UUID) -> Path:
-    """Also of the bundle of a skill's version."""
+    """Also of the bundle of a skill's version, and of a session's skill."""
     return _folder() / file_id.hex
 
 
@@ -101,7 +101,11 @@ def _remove_strays() -> None:
         return
     known = {
         number.hex
-        for rows in (StoredFile.objects.all(), SkillVersion.objects.all())
+        for rows in (
+            StoredFile.objects.all(),
+            SkillVersion.objects.all(),
+            SessionSkill.objects.all(),
+        )
         for number in rows.values_list("id", flat=True)
     }
     oldest = time.time() - STRAY_S

@@ -23,12 +23,15 @@ from sessions.models import (
     DEFAULT_EXPIRES_AFTER_S,
     TURN_TRANSITIONS,
     Session,
+    SessionSkill,
     Turn,
     TurnStatus,
     Upload,
 )
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import MIB, Limits
+from sessions.services.carried import carried
+from sessions.services.session_skills import NewSkill, skills_add_now, skills_kept
 from sessions.services.uploads import KeptFile, NewUpload, uploads_forget, with_files
 
 MAX_TEXT_BYTES = 1 * MIB
@@ -126,13 +129,15 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
     files: Sequence[NewUpload] = (),
     is_tour: bool = False,
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
+    skills: Sequence[NewSkill] = (),
 ) -> Session:
-    """A session with its first turn queued. Raises: InvalidInputError, DiskFullError."""
+    """A session with its first turn queued. Raises: InvalidInputError, DiskFullError,
+    NotFoundError for a skill that was deleted meanwhile."""
     text = clean_text(text)
     title = "Guided tour" if is_tour else title_from(text)
     session_id = uuid.uuid4()
 
-    def write(kept: list[KeptFile]) -> Session:
+    def write(kept: list[KeptFile], skill_rows: list[SessionSkill]) -> Session:
         with transaction.atomic():
             session = session_create_now(
                 session_id=session_id,
@@ -146,10 +151,15 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
                 is_tour=is_tour,
                 expires_after_s=expires_after_s,
             )
+            skills_add_now(session, skill_rows)
             turn_create_now(session, text, kept)
         return session
 
-    session = await with_files(session_id, files, write)
+    async def store() -> Session:
+        async with skills_kept(skills) as rows:
+            return await with_files(session_id, files, lambda kept: write(kept, rows))
+
+    session = await carried(store())
     await _changed(session)
     return session
 
@@ -163,15 +173,17 @@ async def container_create(
     image: str,
     limits: Limits,
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
+    skills: Sequence[NewSkill] = (),
 ) -> Session:
     """A session that no message began: its container is made with the first use of it. It is
-    called `name`, less what cannot be shown."""
+    called `name`, less what cannot be shown. Raises: DiskFullError, InvalidInputError,
+    NotFoundError for a skill that was deleted meanwhile."""
     title = "".join(c for c in name if unicodedata.category(c)[0] != "C") or "Untitled"
 
     @database_sync_to_async
-    def write() -> Session:
+    def write(skill_rows: list[SessionSkill]) -> Session:
         with transaction.atomic():
-            return session_create_now(
+            session = session_create_now(
                 owner=owner,
                 title=title,
                 status=Status.IDLE,
@@ -181,8 +193,14 @@ async def container_create(
                 limits=limits,
                 expires_after_s=expires_after_s,
             )
+            skills_add_now(session, skill_rows)
+        return session
 
-    session = await write()
+    async def store() -> Session:
+        async with skills_kept(skills) as rows:
+            return await write(rows)
+
+    session = await carried(store())
     await _changed(session, supervisor=False)
     return session
 

@@ -97,6 +97,12 @@ class NewSessionForm(forms.Form):
         error_messages={"invalid_choice": "This image is not offered here. Choose another."}
     )
 
+    skills = forms.MultipleChoiceField(
+        required=False,
+        label="Skills",
+        error_messages={"invalid_choice": "One of the skills is no longer there."},
+    )
+
     expires_after_s = forms.TypedChoiceField(
         required=False,
         coerce=int,
@@ -115,12 +121,17 @@ class NewSessionForm(forms.Form):
         limits_default: Limits,
         limits_max: Limits,
         expires_after_s: int,
+        skills: Sequence[tuple[str, str]] = (),
     ) -> None:
+        """`skills` are ids and names of those to choose from."""
         super().__init__(data, initial={"choice": choice_value(default_choice)})
         self.initial["expires_after_s"] = self.default_expiry_s = expires_after_s
         expiry = self.fields["expires_after_s"]
         assert isinstance(expiry, forms.TypedChoiceField)
         expiry.choices = expiry_choices(expires_after_s)
+        wanted = self.fields["skills"]
+        assert isinstance(wanted, forms.MultipleChoiceField)
+        wanted.choices = skills
         self.models = list(choices)
         self.limits_default = limits_default
         self._offer("choice", [choice_value(choice) for choice in choices])

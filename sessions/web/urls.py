@@ -2,7 +2,16 @@
 
 from django.urls import include, path
 
-from sessions.web.views import account, auth, code, dashboard, health, new_session, reference
+from sessions.web.views import (
+    account,
+    auth,
+    code,
+    dashboard,
+    health,
+    new_session,
+    reference,
+    skills,
+)
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -21,5 +30,8 @@ urlpatterns = [
     path("account/keys/", account.key_create, name="key-create"),
     path("account/keys/<int:key_id>/revoke/", account.key_revoke, name="key-revoke"),
     path("reference/", reference.reference, name="reference"),
+    path("skills/", skills.skills_page, name="skills"),
+    path("skills/new/", skills.skill_create, name="skill-create"),
+    path("skills/<uuid:skill_id>/", include("sessions.web.skill_urls")),
     path("healthz", health.health, name="health"),
 ]

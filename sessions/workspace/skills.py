@@ -8,7 +8,7 @@ import io
 import re
 import stat
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,8 @@ MAX_DESCRIPTION_LENGTH = 1024
 MAX_COMPATIBILITY_LENGTH = 500
 MAX_FRONT_MATTER_BYTES = 64 * 1024
 MANIFEST = "skill.md"
-_NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+NAME_PATTERN = "[a-z0-9]+(?:[-_][a-z0-9]+)*"
+_NAME = re.compile(NAME_PATTERN)
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)^---[ \t]*\r?$", re.DOTALL | re.MULTILINE)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -71,11 +72,23 @@ def bundle_of_zip(data: bytes) -> SkillBundle:
             infos = [info for info in archive.infolist() if not info.filename.endswith("/")]
             if len(infos) > MAX_FILES:
                 raise _too_many(len(infos))
-            return bundle_of_files([_unpacked(archive, info) for info in infos])
+            return bundle_of_files(_all_unpacked(archive, infos))
     except InvalidInputError:
         raise
     except Exception as error:  # zipfile and zlib meet hostile bytes with errors of a dozen kinds
         raise InvalidInputError("This is not a zip that can be read.", param="files") from error
+
+
+def _all_unpacked(
+    archive: zipfile.ZipFile, infos: Iterable[zipfile.ZipInfo]
+) -> Iterator[SkillFile]:
+    """Given up as soon as it is too much: files within their limit can be a bomb together."""
+    total = 0
+    for info in infos:
+        yield (file := _unpacked(archive, info))
+        total += len(file.content)
+        if total > MAX_BUNDLE_BYTES:
+            raise _too_large()
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> SkillFile:
@@ -125,8 +138,7 @@ def _check_sizes(files: list[SkillFile]) -> None:
             limit = f"{MAX_FILE_BYTES // MIB} MiB"
             raise FileTooLargeError(f"{file.path!r} is larger than {limit}.", param="files")
     if sum(len(file.content) for file in files) > MAX_BUNDLE_BYTES:
-        limit = f"{MAX_BUNDLE_BYTES // MIB} MiB"
-        raise FileTooLargeError(f"A skill's files have up to {limit} together.", param="files")
+        raise _too_large()
 
 
 def _check_places(files: list[SkillFile]) -> None:
@@ -195,6 +207,11 @@ def _check_optional(facts: dict[str, Any]) -> None:
     )
     if not is_map:
         raise _wrong("`metadata` in SKILL.md maps texts to texts.")
+
+
+def _too_large() -> FileTooLargeError:
+    limit = f"{MAX_BUNDLE_BYTES // MIB} MiB"
+    return FileTooLargeError(f"A skill's files have up to {limit} together.", param="files")
 
 
 def _too_many(count: int) -> InvalidInputError:

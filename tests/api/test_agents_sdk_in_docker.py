@@ -1,5 +1,6 @@
 """The OpenAI Agents SDK as it is, by changing the base URL: its tools, its sessions, its streams."""
 
+import base64
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import agents
 import openai
 import pytest
 
+from tests.api.test_skills import manifest, zipped
 from tests.serve.server_process import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
@@ -94,3 +96,18 @@ async def test_it_goes_on_by_the_id_of_the_response_before() -> None:
         item.raw_item for item in second.new_items if isinstance(item, agents.ToolCallOutputItem)
     )
     assert output["output"][0]["stdout"] == "kept\n"
+
+
+async def test_its_skills_are_in_the_container() -> None:
+    data = base64.b64encode(zipped({"t/SKILL.md": manifest("tides", "Tells the tide.")})).decode()
+    source: Any = {"type": "base64", "media_type": "application/zip", "data": data}
+    skill: Any = {"type": "inline", "name": "tides", "description": "Tides.", "source": source}
+    shell = agents.ShellTool(environment={"type": "container_auto", "skills": [skill]})
+    script = "```bash\nhead -2 /home/oai/skills/tides-*/SKILL.md\n```"
+    first = await agents.Runner.run(agent(shell), script)
+    second = await agents.Runner.run(
+        agent(shell), script, previous_response_id=first.last_response_id
+    )
+    for result in (first, second):
+        output: Any = result.new_items[1].raw_item
+        assert output["output"][0]["stdout"] == "---\nname: tides\n"

@@ -140,6 +140,22 @@ async def test_images_and_roles_are_said_in_the_words_of_chat_completions() -> N
     ]
 
 
+async def test_what_a_user_says_in_a_row_is_one_message() -> None:
+    """Templates of many models refuse two of one role."""
+    image = {"type": "input_image", "image_url": "data:image/png;base64,AA", "detail": "low"}
+    seen = UserMessage("Look.", parts=[{"type": "input_text", "text": "Look."}, image])
+    async with wire_server(stream(TEXT), stream(TEXT)) as wire:
+        asked = provider(wire)
+        await ask(asked, request(UserMessage("These skills."), UserMessage("Go.")))
+        await ask(asked, request(UserMessage("These skills."), seen, UserMessage("Now.")))
+    _, plain = wire.requests[0].body["messages"]
+    assert plain == {"role": "user", "content": "These skills.\n\nGo."}
+    _, mixed = wire.requests[1].body["messages"]
+    kinds = [part["type"] for part in mixed["content"]]
+    assert kinds == ["text", "text", "image_url", "text"]
+    assert mixed["content"][0]["text"] == "These skills."
+
+
 async def test_a_server_that_refuses_stream_options_is_asked_without() -> None:
     refused = error(400, "unknown field stream_options")
     async with wire_server(refused, stream(TEXT), stream(TEXT)) as wire:

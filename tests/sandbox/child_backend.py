@@ -81,6 +81,10 @@ class ChildGuest:
     def socket_path(self) -> Path:
         return self.run_dir / "guest.sock"
 
+    @property
+    def skills(self) -> Path:
+        return self.run_dir / "skills"
+
     def command(self, verb: str, *options: str) -> list[str]:
         words = [sys.executable, "-I", "-S", str(GUEST), verb, "--socket", str(self.socket_path)]
         return [*words, *options]
@@ -91,6 +95,7 @@ class ChildGuest:
             *("--workspace", str(self.workspace), "--run-dir", str(self.run_dir)),
             # The rest of the machine is not this session's.
             *("--scratch", "", "--disk-limit", str(self.spec.limits.disk_bytes)),
+            *("--skills", str(self.skills)),
         )
         self.process = await asyncio.create_subprocess_exec(
             *self.command("serve", *options), env=environment, stdin=asyncio.subprocess.DEVNULL

@@ -70,7 +70,7 @@ from sessions.sandbox.guest import link
 from sessions.sandbox.guest.serve import serve
 
 link._SILENCE_S = 0.5
-names = ("socket", "workspace", "run-dir", "uid", "gid", "scratch", "disk-limit")
+names = ("socket", "workspace", "run-dir", "uid", "gid", "scratch", "skills", "disk-limit")
 serve(dict(zip(names, (*sys.argv[1:], ""), strict=True)))
 """
 
@@ -82,7 +82,7 @@ async def test_a_channel_whose_host_falls_silent_is_let_go_of(tmp_path):
     workspace = tmp_path / "workspace"
     workspace.mkdir()
     ids = (str(os.getuid()), str(os.getgid()))
-    words = (str(path), str(workspace), str(tmp_path), *ids, str(workspace))
+    words = (str(path), str(workspace), str(tmp_path), *ids, str(workspace), str(tmp_path / "s"))
     guest = await asyncio.create_subprocess_exec(sys.executable, "-c", QUICK_TO_GIVE_UP, *words)
     try:
         while not path.exists():  # noqa: ASYNC110 - another process

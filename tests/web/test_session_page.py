@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -12,6 +13,7 @@ from sessions.events import log
 from sessions.events.types import CallEnded, CallStarted, Output
 from sessions.models import Session
 from sessions.sandbox.limits import Limits
+from sessions.workspace.skills import SkillFile, bundle_of_files
 from tests.web.conftest import EmptyEngine
 
 JSON = {"Accept": "application/json"}
@@ -41,6 +43,28 @@ async def test_limits_are_shown(agent_session: Session, alice: User) -> None:
     page = (await (await signed_in(alice)).get(url(agent_session))).content.decode()
     for label, value in (("Memory", "1 GiB"), ("Processes", "512"), ("Command time", "2 min")):
         assert re.search(rf"<dt>{label}</dt>\s*<dd>{value}</dd>", page)
+
+
+async def test_skills_are_shown_as_text(alice: User, settings, tmp_path: Path) -> None:
+    settings.VAR_DIR = tmp_path
+    bundle = bundle_of_files(
+        [SkillFile("t/SKILL.md", b"---\nname: tides\ndescription: Tells.\n---\n")]
+    )
+    skill = services.skill_sent(
+        name=bundle.name, description="<script>alert(1)</script>", bundle=bundle.to_zip()
+    )
+    session = await services.container_create(
+        owner=alice,
+        name="x",
+        provider="scripted",
+        model="scripted",
+        image="child",
+        limits=Limits(),
+        skills=[skill],
+    )
+    page = (await (await signed_in(alice)).get(url(session))).content.decode()
+    assert re.search(r"<dt>tides</dt>\s*<dd>&lt;script&gt;alert\(1\)&lt;/script&gt;</dd>", page)
+    assert "<script>alert(1)" not in page
 
 
 async def test_the_disk_limit_says_who_holds_it(

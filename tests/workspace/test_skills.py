@@ -8,6 +8,7 @@ import zipfile
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from sessions.errors import FileTooLargeError, InvalidInputError
 from sessions.workspace import skills
@@ -153,6 +154,31 @@ def test_a_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(skills, "MAX_FILE_BYTES", 1000)
     with pytest.raises(FileTooLargeError):
         bundle_of_zip(zipped(("top/SKILL.md", MANIFEST), ("top/zeros", bytes(10_000_000))))
+
+
+def test_many_small_bombs_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As much as one file may have is unpacked beyond the limit, whatever number there are."""
+    unpacked = 0
+
+    class Counted(zipfile.ZipExtFile):
+        @override
+        def read(self, n: int | None = -1) -> bytes:
+            nonlocal unpacked
+            data = super().read(n)
+            unpacked += len(data)
+            return data
+
+    monkeypatch.setattr(skills, "MAX_FILE_BYTES", 100_000)
+    monkeypatch.setattr(skills, "MAX_BUNDLE_BYTES", 250_000)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("top/SKILL.md", MANIFEST)
+        for number in range(100):
+            archive.writestr(f"top/{number}", bytes(90_000))
+    monkeypatch.setattr(zipfile, "ZipExtFile", Counted)
+    with pytest.raises(FileTooLargeError, match="together"):
+        bundle_of_zip(packed.getvalue())
+    assert unpacked < 400_000
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])

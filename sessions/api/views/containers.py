@@ -4,6 +4,7 @@ from pydantic import Field
 
 from sessions import selectors, services
 from sessions.api.container_contents import put_stored_file
+from sessions.api.container_skills import chosen_skills
 from sessions.api.containers import (
     Container,
     CreateContainer,
@@ -35,6 +36,7 @@ async def container_create(call: Call[CreateContainer, NoQuery]) -> Container:
         await find_file(call, file_id, param=f"file_ids[{index}]")
         for index, file_id in enumerate(body.file_ids or ())
     ]
+    skills = await chosen_skills(call, body.skills, param="skills")
     choice = process.default_choice()
     expires_after_s = process.config.expires_after_s
     session = await services.container_create(
@@ -45,6 +47,7 @@ async def container_create(call: Call[CreateContainer, NoQuery]) -> Container:
         image=await allowed_image(body.image),
         limits=limits_of(body),
         expires_after_s=body.expires_after.minutes * 60 if body.expires_after else expires_after_s,
+        skills=skills,
     )
     if files:
         try:
@@ -55,8 +58,7 @@ async def container_create(call: Call[CreateContainer, NoQuery]) -> Container:
             # Whoever asked has no id to delete it by.
             await services.session_delete(session=session)
             raise
-        session = await find_container(call, format_id(CONTAINER, session.id))
-    return container_resource(session)
+    return container_resource(await find_container(call, format_id(CONTAINER, session.id)))
 
 
 @operation(summary="List containers", query=ContainersQuery, returns=ContainerList)

@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponseBase
 from pydantic import Field
 
 from sessions import selectors, services
-from sessions.api.container_contents import stored_pieces
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError
 from sessions.api.lookups import find_file
@@ -25,6 +24,7 @@ from sessions.api.schema import (
 )
 from sessions.downloads.ranges import Span
 from sessions.downloads.responses import content_disposition, span_response
+from sessions.downloads.stored import stored_pieces
 from sessions.models import StoredFile
 from sessions.responses.ids import FILE, format_id, parse_id
 

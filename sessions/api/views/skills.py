@@ -7,9 +7,9 @@ from django.http import HttpResponseBase
 from pydantic import Field
 
 from sessions import selectors, services
-from sessions.api.container_contents import stored_pieces
 from sessions.api.endpoint import Call, operation
-from sessions.api.errors import ApiError, not_found
+from sessions.api.errors import ApiError
+from sessions.api.lookups import find_skill, find_version
 from sessions.api.paging import page_of_rows
 from sessions.api.schema import (
     Deleted,
@@ -26,7 +26,7 @@ from sessions.api.schema import (
 from sessions.api.uploads import SentFile, sent_files
 from sessions.downloads.ranges import Span
 from sessions.downloads.responses import content_disposition, span_response
-from sessions.errors import NotFoundError
+from sessions.downloads.stored import stored_pieces
 from sessions.models import Skill, SkillVersion
 from sessions.responses.ids import SKILL, SKILL_VERSION, format_id, parse_id
 from sessions.workspace.skills import (
@@ -37,7 +37,6 @@ from sessions.workspace.skills import (
     bundle_of_zip,
 )
 
-LATEST = "latest"
 ZIP = Unmodelled(media_type="application/zip")
 
 
@@ -137,27 +136,6 @@ def _bundle(sent: list[SentFile]) -> SkillBundle:
     if len(sent) == 1 and "/" not in sent[0].path:
         return bundle_of_zip(sent[0].file.read(MAX_BUNDLE_BYTES + 1))
     return bundle_of_files(SkillFile(one.path, one.file.read()) for one in sent)
-
-
-async def find_skill(call: Call[Any, Any], skill_id: str) -> Skill:
-    """Raises: ApiError."""
-    key = parse_id(SKILL, skill_id)
-    found = await selectors.skill_rows(owner=call.user).filter(id=key).afirst() if key else None
-    if found is None:
-        raise not_found(f"Skill with id '{skill_id}' not found.")
-    return found
-
-
-async def find_version(skill: Skill, version: str) -> SkillVersion:
-    """`version` is a number, or `latest`. Raises: ApiError."""
-    try:
-        if version == LATEST:
-            return await selectors.skill_version_get(skill=skill)
-        if version.isascii() and version.isdigit() and len(version) < 10:
-            return await selectors.skill_version_get(skill=skill, number=int(version))
-    except NotFoundError:
-        pass
-    raise not_found(f"Version '{version}' of skill '{format_id(SKILL, skill.id)}' not found.")
 
 
 def _content(call: Call[Any, Any], version: SkillVersion) -> HttpResponseBase:

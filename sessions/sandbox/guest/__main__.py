@@ -1,7 +1,7 @@
 """Run as a folder, `python3 -I -S <folder>/__main__.py`, by any Python from 3.11 on.
 
 serve [--socket PATH] [--workspace DIR] [--run-dir DIR] [--uid N] [--gid N]
-      [--scratch DIR] [--disk-limit BYTES]
+      [--scratch DIR] [--disk-limit BYTES] [--skills DIR]
 connect [--socket PATH]
 """
 
@@ -20,6 +20,7 @@ _DEFAULTS = {
     "gid": "1000",
     "scratch": "/",
     "disk-limit": "",
+    "skills": "/.skills",
 }
 
 

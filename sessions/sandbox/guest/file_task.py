@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.link import Link
     from sessions.sandbox.guest.serve import Guest
 
-_WITH_INPUT = ("write", "unpack", "watch")
+_WITH_INPUT = ("write", "unpack", "watch", "add_skills")
+_WRITING = ("write", "unpack", "add_skills")
 NO_SPACE = "The session's disk space is used up: delete something first."
 _MAX_ANSWER = 64 << 10
 _CHUNK = 4 * CHUNK
@@ -40,7 +41,7 @@ class FileTask(Source):
         self._status: int | None = None
         self._is_cancelled = False
         self._is_out_of_space = False
-        self.is_writing = fields.get("verb") in ("write", "unpack")
+        self.is_writing = fields.get("verb") in _WRITING
         self.frees_space = fields.get("verb") == "remove"
         self._stdin: Input | None = None
         self._data_fd, data_write = os.pipe2(os.O_CLOEXEC)
@@ -72,17 +73,17 @@ class FileTask(Source):
 
     def _fork(self, fds: tuple[int, int, int], fields: dict[str, object]) -> int:
         # Memory: only once files are asked for.
-        from sessions.sandbox.guest.file_verbs import is_whole, load, load_in_child, run
+        from sessions.sandbox.guest.file_verbs import is_of_root, load, load_in_child, run
 
         verb = fields.get("verb")
         load(verb)
-        workspace = self._guest.workspace
+        root = self._guest.skills if verb == "add_skills" else self._guest.workspace
 
         def child() -> int:
             os.closerange(_FIRST_FD_TO_CLOSE, _LAST_FD_TO_CLOSE)  # there is no exec to do it
-            return run(workspace, fields)
+            return run(root, fields)
 
-        user = None if is_whole(fields) else self._guest.user
+        user = None if is_of_root(fields) else self._guest.user
         return spawn.fork(user, self.tag, fds, child, lambda: load_in_child(verb))
 
     # From the process

@@ -44,17 +44,26 @@ def is_whole(fields: dict[str, object]) -> bool:
     return fields.get("verb") == "archive" and fields.get("whole") is True
 
 
+def is_of_root(fields: dict[str, object]) -> bool:
+    """Whether the request's process stays what the guest is."""
+    return fields.get("verb") == "add_skills" or is_whole(fields)
+
+
 def load_in_child(verb: object) -> None:
     """The same for what takes so much memory that only the request's own process may have it."""
     if verb == "watch":
         __import__("sessions.sandbox.guest.folder_watch")
+    if verb == "add_skills":
+        __import__("sessions.sandbox.guest.skill_folders")
 
 
 def run(root: str, fields: dict[str, object]) -> int:
     """Data to standard output, then one JSON object to standard error: a result, or an error."""
     try:
-        verb = VERBS[str(fields.get("verb"))]
-        answer, status = verb(Workspace(root), fields), 0
+        if fields.get("verb") == "add_skills":
+            answer, status = _add_skills(root), 0
+        else:
+            answer, status = VERBS[str(fields.get("verb"))](Workspace(root), fields), 0
     except PathError as error:
         answer, status = {"code": error.code, "message": error.message}, 1
     except OSError as error:
@@ -225,6 +234,12 @@ def _unpack(workspace: Workspace, fields: dict[str, object]) -> dict[str, object
     from sessions.sandbox.guest.unpack import unpack  # loaded by `load`
 
     return unpack(workspace.root)
+
+
+def _add_skills(root: str) -> dict[str, object]:
+    from sessions.sandbox.guest.skill_folders import add_folders  # loaded by `load_in_child`
+
+    return add_folders(root)
 
 
 def _watch(workspace: Workspace, _fields: dict[str, object]) -> dict[str, object]:

@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.serve import Guest
 
 FILE_VERBS = frozenset(
-    ("stat", "list", "read", "write", "make_dir", "rename", "remove", "archive", "unpack", "watch")
+    (
+        "stat",
+        "list",
+        "read",
+        "write",
+        "make_dir",
+        "rename",
+        "remove",
+        "archive",
+        "unpack",
+        "watch",
+        "add_skills",
+    )
 )
 
 

@@ -37,12 +37,14 @@ _MAX_UNSTORED_BYTES = 32 << 20
 _MAX_REMEMBERED = 10_000
 _STANDARD_WORKSPACE = "/workspace"
 _HOSTED_WORKSPACE = "/mnt/data"
+_HOSTED_SKILLS = "/home/oai/skills"
 
 
 class Guest:
     def __init__(self, options: dict[str, str]) -> None:
         self.loop = Loop()
         self.workspace = options["workspace"]
+        self.skills = options["skills"]
         self.user = User(int(options["uid"]), int(options["gid"]))
         self.environment = base_environment(os.environ, self.workspace)
         self.logs = LogFolder(options["run-dir"] + "/calls")
@@ -233,13 +235,15 @@ class Guest:
 
 
 def serve(options: dict[str, str]) -> None:
+    os.umask(0o022)
     if os.getpid() != 1:
         from sessions.sandbox.guest.subreaper import become_subreaper  # needs ctypes: tests only
 
         become_subreaper()
     else:
-        _link_hosted_path(options["workspace"])
-    os.umask(0o022)
+        _link(_HOSTED_WORKSPACE, options["workspace"])
+        _make_skills_folder(options["skills"])
+        _link(_HOSTED_SKILLS, options["skills"])
     guest = Guest(options)
     if options["disk-limit"]:
         guest.disk.set_limit(int(options["disk-limit"]))
@@ -249,12 +253,20 @@ def serve(options: dict[str, str]) -> None:
     guest.run()
 
 
-def _link_hosted_path(workspace: str) -> None:
-    """Programs written for the hosted containers have their files in `_HOSTED_WORKSPACE`."""
+def _make_skills_folder(path: str) -> None:
+    """Before any command could; empty until skills come."""
+    try:  # noqa: SIM105  (contextlib would cost the guest memory, as would pathlib)
+        os.mkdir(path, 0o755)  # noqa: PTH102  (pathlib would cost the guest memory)
+    except OSError:  # looked at when skills come
+        pass
+
+
+def _link(path: str, target: str) -> None:
+    """Programs written for the hosted containers know the target as `path`."""
     try:
         # pathlib would cost the guest memory.
-        os.makedirs(os.path.dirname(_HOSTED_WORKSPACE), exist_ok=True)  # noqa: PTH103, PTH120
-        os.symlink(workspace, _HOSTED_WORKSPACE)  # noqa: PTH211
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        os.symlink(target, path)  # noqa: PTH211
     except OSError:  # an image with something of its own there, or that nothing is written to
         pass
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_GET
 
 from sessions import selectors
 from sessions.errors import SandboxError
+from sessions.models import Skill
 from sessions.providers.base import ModelStatus
 from sessions.runtime.wiring import runtime
 from sessions.web.forms import NewSessionForm, choice_value
@@ -23,6 +25,8 @@ from sessions.web.views.health import HEALTHY
 IMAGES_TIMEOUT_S = 2.0
 MAX_SEARCH_LENGTH = 200
 MAX_ROWS = 100
+MAX_SKILLS = 100
+"""To choose from; the newest."""
 EXAMPLES = (
     ("Merge sort", "Write and test a merge sort in Python"),
     (
@@ -116,7 +120,7 @@ def model_progress() -> ModelProgress | None:
 @require_GET
 @signed_in
 async def dashboard(request: UserHttpRequest) -> HttpResponseBase:
-    return await dashboard_page(request, await new_session_form())
+    return await dashboard_page(request, await new_session_form(request.user))
 
 
 @require_GET
@@ -177,7 +181,8 @@ def search_words(request: UserHttpRequest) -> str:
     return request.GET.get("q", "").strip()[:MAX_SEARCH_LENGTH]
 
 
-async def new_session_form(data: Any = None) -> NewSessionForm:
+async def new_session_form(user: User, data: Any = None) -> NewSessionForm:
+    skills = await selectors.skill_list(owner=user, limit=MAX_SKILLS)
     return NewSessionForm(
         data,
         choices=runtime().choices(),
@@ -186,7 +191,14 @@ async def new_session_form(data: Any = None) -> NewSessionForm:
         limits_default=runtime().limits_default,
         limits_max=runtime().limits_max,
         expires_after_s=runtime().config.expires_after_s,
+        skills=[(str(skill.id), name) for skill in skills if (name := _name_of(skill))],
     )
+
+
+def _name_of(skill: Skill) -> str:
+    """That of its default version; empty for one that is being deleted."""
+    names = [one.name for one in skill.versions.all() if one.number == skill.default_version]
+    return names[0] if names else ""
 
 
 async def _images() -> Sequence[str]:

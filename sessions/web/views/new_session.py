@@ -1,13 +1,15 @@
 """Starting a session: from the form, or the guided tour."""
 
+import uuid
+
 from django import forms
 from django.conf import settings
 from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render, resolve_url
 from django.views.decorators.http import require_POST
 
-from sessions import services
-from sessions.errors import InvalidInputError
+from sessions import selectors, services
+from sessions.errors import InvalidInputError, NotFoundError
 from sessions.models import Session
 from sessions.runtime.wiring import runtime
 from sessions.web.forms import NewSessionForm, uploads
@@ -20,14 +22,14 @@ from sessions.web.http import (
 )
 from sessions.web.views.dashboard import dashboard_page, new_session_form
 
-FIELD_OF_PARAM = {"text": "task", "files": None}
+FIELD_OF_PARAM = {"text": "task", "files": None, "skills": "skills"}
 TOUR_TEXT = "/tour"
 
 
 @require_POST
 @signed_in
 async def session_create(request: UserHttpRequest) -> HttpResponseBase:
-    form = await new_session_form(request.POST)
+    form = await new_session_form(request.user, request.POST)
     if not form.is_valid():
         return await _with_errors(request, form)
     choice = form.model_choice()
@@ -41,11 +43,27 @@ async def session_create(request: UserHttpRequest) -> HttpResponseBase:
             limits=form.limits(),
             expires_after_s=form.expiry_s(),
             files=uploads(request.FILES.getlist("files")),
+            skills=await _skills(request, form),
         )
     except InvalidInputError as error:
         form.add_error(FIELD_OF_PARAM.get(error.param or ""), forms.ValidationError(error.message))
         return await _with_errors(request, form)
     return _to_session(request, session)
+
+
+async def _skills(request: UserHttpRequest, form: NewSessionForm) -> list[services.NewSkill]:
+    """The default versions of those that were chosen. Raises: InvalidInputError."""
+    chosen: list[services.NewSkill] = []
+    for skill_id in form.cleaned_data["skills"]:
+        try:
+            skill = await selectors.skill_get(owner=request.user, skill_id=uuid.UUID(skill_id))
+            version = await selectors.skill_version_get(skill=skill, number=skill.default_version)
+            chosen.append(await services.skill_of_version(version=version))
+        except NotFoundError as error:
+            message = "One of the skills is no longer there."
+            raise InvalidInputError(message, param="skills") from error
+    services.skills_check_room(chosen)
+    return chosen
 
 
 @require_POST

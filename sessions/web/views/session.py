@@ -44,6 +44,7 @@ async def session_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
         "is_bare": await selectors.session_is_bare(session=session),
         "has_requests": await selectors.session_has_requests(session=session),
         "limit_rows": limit_rows(session, has_disk_quota=await runtime().has_disk_quota()),
+        "skills": await selectors.session_skills(session=session),
         "expiry_choices": expiry_choices(session.expires_after_s),
         "max_text_bytes": services.MAX_TEXT_BYTES,
         "max_upload_bytes": services.MAX_UPLOAD_BYTES,

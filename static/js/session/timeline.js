@@ -334,6 +334,10 @@ const CASES = {
   "provider.retry": (timeline, event) => timeline.retrying(event),
   notice: (timeline, event) => timeline.note(event.level, event.text),
   "container.state": (timeline, event) => timeline.containerState(event),
+  "skills.added": (timeline, { skills }) => {
+    const names = skills.map(({ name, version }) => (version ? `${name} (version ${version})` : name));
+    timeline.note("info", `Skills in the container: ${names.join(", ")}.`);
+  },
   "call.started": (timeline, event) => {
     timeline.endRetry();
     timeline.startCall(event);

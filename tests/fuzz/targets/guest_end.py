@@ -50,6 +50,7 @@ START = {
 PATH = {"path": "a", "window": 1 << 20}
 WATCHED = b'["add", ""]\n["add", "folder"]\n["remove", ""]\n'
 PACKED = TarInfo("a").tobuf() + bytes(2 * BLOCKSIZE)
+PACKED_SKILL = TarInfo("s/a").tobuf() + bytes(2 * BLOCKSIZE)
 HELLO = json_frame(wire.HELLO, 0, {"versions": [wire.VERSION]})
 COMMANDS = (
     json_frame(wire.START, 1, START),
@@ -84,6 +85,9 @@ REQUESTS = (
     json_frame(wire.REQUEST, 15, {"verb": "stat", **PATH}),
     json_frame(wire.REQUEST, 16, {"verb": "make_dir", **PATH, "path": "folder"}),
     json_frame(wire.REQUEST, 17, {"verb": "rename", "target": "b", **PATH}),
+    json_frame(wire.REQUEST, 19, {"verb": "add_skills", "window": 1 << 20}),
+    position(wire.INPUT, 19, wire.STDIN, 0, PACKED_SKILL),
+    Frame(wire.INPUT_END, 19, b""),
     json_frame(wire.REQUEST, 18, {"verb": "remove", **PATH, "path": "b"}),
 )
 TEMPLATES = (HELLO, Frame(wire.PING, 0, b"x"), *COMMANDS, *REQUESTS)
@@ -173,7 +177,8 @@ class World:
         folder = tempfile.mkdtemp(prefix="berth-fuzz-")
         self.guest = Guest(
             {"workspace": folder, "uid": "0", "gid": "0", "run-dir": folder,
-             "socket": folder + "/guest.sock", "scratch": folder, "disk-limit": ""}
+             "socket": folder + "/guest.sock", "scratch": folder, "disk-limit": "",
+             "skills": folder + "/skills"}
         )  # fmt: skip
         self.processes.tags = self.guest.tags.taken
         self.errors: list[BaseException] = []

@@ -36,8 +36,8 @@ END = {
 }
 (
     FED, FOLLOWED, USAGE, LISTING, UPLOAD, READ, STAT, TYPED, STOPPED, WATCH, BUSY, ARCHIVE,
-    ARCHIVE_ALL, UNPACK, LIMITS, FOLDER, RENAMED, REMOVED,
-) = range(1, 19)  # fmt: skip
+    ARCHIVE_ALL, UNPACK, LIMITS, FOLDER, RENAMED, REMOVED, SKILLS,
+) = range(1, 20)  # fmt: skip
 """The ids of the calls that `run` opens, in their order."""
 FIRST = (
     json_frame(wire.HELLO, 0, {"version": 1}),
@@ -92,6 +92,8 @@ WHOLE = (
     json_frame(wire.RESULT, FOLDER, {"entry": ["folder", 0, 1.5, 0o755, None]}),
     json_frame(wire.RESULT, RENAMED, {"entry": ["symlink", 1, 1.5, 0o777, "a"]}),
     json_frame(wire.RESULT, REMOVED, {}),
+    position(wire.CREDIT, SKILLS, wire.STDIN, 70_000),
+    json_frame(wire.RESULT, SKILLS, {"count": 1}),
 )
 TEMPLATES = (*FIRST, *TYPING, *NEWS, *WHOLE)
 SEEDS = (
@@ -273,5 +275,6 @@ CALLS: Mapping[str, Callable[[GuestChannel], Awaitable[object]]] = {
     "make_dir": lambda channel: channel.make_dir("d"),
     "rename": lambda channel: channel.rename("s", "t"),
     "remove": lambda channel: channel.remove("t"),
+    "add_skills": lambda channel: channel.add_skills(_packed()),
 }
 """By the sandbox's verb, in the order of their ids."""
