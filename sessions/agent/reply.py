@@ -1,10 +1,9 @@
 """Ask the model once and record its answer while it comes."""
 
-import asyncio
 import dataclasses
 import re
 import uuid
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from sessions.agent.limits import RepeatedItself
@@ -143,18 +142,4 @@ async def _listen_until_stopped(
             async for delta in stream:
                 await listener.take(delta)
 
-    listening = asyncio.create_task(listen())
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if listening.done():
-            await listening
-            return
-        listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening
-        stop.check()
-    finally:
-        listening.cancel()
-        stopping.cancel()
-        await asyncio.gather(listening, stopping, return_exceptions=True)
+    await stop.cutting(listen())

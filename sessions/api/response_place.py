@@ -16,6 +16,7 @@ from sessions.api.responses import (
     ShellTool,
 )
 from sessions.models import ApiResponse, Session
+from sessions.providers.patches import APPLY_PATCH
 from sessions.responses.ids import session_span
 from sessions.responses.model_items import CALLS
 from sessions.responses.output_items import Fields
@@ -40,10 +41,7 @@ async def place_of(
         index = shells[1][0]
         message = "Only one shell tool can be given."
         raise ApiError(400, message, param=f"tools[{index}]", code="invalid_value")
-    for index, tool in enumerate(call.body.tools or ()):
-        if isinstance(tool, FunctionTool | CustomTool) and tool.name in RESERVED_NAMES:
-            message = f"Functions cannot be called '{tool.name}' here."
-            raise ApiError(400, message, param=f"tools[{index}].name", code="invalid_value")
+    check_names(call)
     if not shells:
         return await _without_container(call, previous, items), None
     index, tool = shells[0]
@@ -57,6 +55,18 @@ async def place_of(
         found = there or await _new_container(call, where, param)
         return found, container_of(found.id)
     return await _without_container(call, previous, items), None
+
+
+def check_names(call: CreateCall) -> None:
+    """Raises: ApiError for a name of ours, or of two tools."""
+    kinds: list[str] = [tool.type for tool in call.body.tools or ()]
+    taken = RESERVED_NAMES | {kind for kind in kinds if kind == APPLY_PATCH}
+    for index, tool in enumerate(call.body.tools or ()):
+        if isinstance(tool, FunctionTool | CustomTool) and tool.name in taken:
+            message = f"Functions cannot be called '{tool.name}' here."
+            raise ApiError(400, message, param=f"tools[{index}].name", code="invalid_value")
+    if kinds.count(APPLY_PATCH) > 1:
+        raise ApiError(400, "Only one apply_patch tool can be given.", param="tools")
 
 
 async def _of(previous: ApiResponse | None) -> Session | None:

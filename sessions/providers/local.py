@@ -29,7 +29,7 @@ from sessions.providers.chat_messages import Message
 from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.local_model import LocalModel
 from sessions.providers.markdown import tool_call
-from sessions.providers.markdown_messages import fresh_messages, markdown_messages
+from sessions.providers.markdown_messages import fresh_messages, markdown_messages, plain_messages
 from sessions.providers.markdown_prompt import BLOCK_WANTED, SHORTER, has_succeeded
 from sessions.providers.openai_chat import OpenAIChat
 from sessions.providers.outstanding import outstanding_files
@@ -62,6 +62,14 @@ class LocalProvider:
         """Waits until the model is downloaded and loaded. Raises: ProviderError."""
         endpoint = await self.local_model.wait_ready()
         room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
+        if request.purpose == "summary":
+            chat = OpenAIChat(
+                endpoint, "local", self.retry, extra_body=SAMPLING | _asked(request.options)
+            )
+            async with aclosing(chat.stream_messages(plain_messages(request, room))) as summed:
+                async for delta in summed:
+                    yield delta
+            return
         messages = markdown_messages(request.items, max_tokens=room)
         async with aclosing(
             self._ask(

@@ -21,6 +21,7 @@ from sessions.providers.openai_errors import (
     failure,
     refused_parameter,
 )
+from sessions.providers.patches import APPLY_PATCH
 from sessions.providers.responses_input import (
     responses_input,
     responses_options,
@@ -33,7 +34,7 @@ _INCLUDE: list[ResponseIncludable] = ["reasoning.encrypted_content"]
 _REASONING: Reasoning = {"summary": "auto"}
 _OPTIONAL = {"include", "reasoning"}
 """Models that do not reason refuse these; they are then left out for good."""
-_SHELL = "shell"
+_TOOLS = ("shell", APPLY_PATCH)
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class OpenAIResponses:
     is_tool_markdown: bool = False
     takes: frozenset[Ability] = ALL_ABILITIES
     _refused: set[str] = field(default_factory=set)
-    """Optional parameters, and the shell tool, that this model does not take."""
+    """Optional parameters, and tools of the API's own, that this model does not take."""
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
         """Raises, from the iterator: ProviderError."""
@@ -75,18 +76,24 @@ class OpenAIResponses:
         self, client: openai.AsyncOpenAI, request: ModelRequest
     ) -> openai.AsyncStream[ResponseStreamEvent]:
         while True:
-            has_shell = _SHELL not in self._refused
+            has_shell, has_patch = (name not in self._refused for name in _TOOLS)
             try:
                 return await client.responses.create(
                     model=self.model,
                     instructions=request.instructions or openai.omit,
-                    input=cast("Any", responses_input(request.items, has_shell=has_shell)),
-                    tools=cast("Any", responses_tools(request.tools, has_shell=has_shell)),
+                    input=cast(
+                        "Any",
+                        responses_input(request.items, has_shell=has_shell, has_patch=has_patch),
+                    ),
+                    tools=cast(
+                        "Any",
+                        responses_tools(request.tools, has_shell=has_shell, has_patch=has_patch),
+                    ),
                     store=False,
                     stream=True,
                     include=openai.omit if "include" in self._refused else _INCLUDE,
                     reasoning=self._reasoning(request),
-                    extra_body=responses_options(request.options),
+                    extra_body=responses_options(request.options, refused=self._refused),
                 )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 name = self._refused_now(error)
@@ -105,7 +112,6 @@ class OpenAIResponses:
         if name is None and "encrypted content" in error.message.lower():
             name = "include"
         # "Tool 'shell' is not supported with this model": it may still take functions.
-        is_about_shell = "shell" in error.message.lower() and "support" in error.message.lower()
-        if name is None and is_about_shell:
-            name = _SHELL
+        if name is None and "support" in error.message.lower():
+            name = next((tool for tool in _TOOLS if tool in error.message.lower()), None)
         return name if name not in self._refused else None

@@ -6,15 +6,17 @@ from typing import Any
 from django.conf import settings
 
 from sessions.models import ApiResponse
+from sessions.providers.patches import APPLY_PATCH
 from sessions.responses.ids import CONTAINER, CONVERSATION, RESPONSE, format_id
 from sessions.responses.output_items import Origin
 from sessions.responses.translate import About, Outcome, response_of
 
 SHELL = "shell"
 TOOL_SEARCH = "tool_search"
-_INNER = frozenset({"include", "given", "found", "sent_text"})
-"""What of a request is not given back: what to include, which fields were sent at all, and the
-functions that the program's own search for tools brought up."""
+_INNER = frozenset({"include", "given", "found", "sent_text", "compaction"})
+"""What of a request is not given back: what to include, which fields were sent at all, the
+functions that the program's own search for tools brought up, and how the conversation is kept
+short."""
 
 
 def about(response: ApiResponse, turn: int) -> About:
@@ -26,7 +28,9 @@ def about(response: ApiResponse, turn: int) -> About:
     for tool in tools:
         if tool["type"] == SHELL:
             container_id = tool["environment"].get("container_id")
-        if tool["type"] == TOOL_SEARCH or (tool["type"] == SHELL and container_id is None):
+        if tool["type"] in (TOOL_SEARCH, APPLY_PATCH) or (
+            tool["type"] == SHELL and container_id is None
+        ):
             theirs[tool["type"]] = tool["type"]
     return About(
         origin=Origin(response.id, response.session_id or response.id),

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from sessions.agent.compaction import Compacting
 from sessions.agent.limits import TurnLimits
 from sessions.agent.loop import TurnState
 from sessions.agent.prompts import instructions, place
@@ -13,9 +15,13 @@ from sessions.agent.tools.shell import SPEC as SHELL_SPEC
 from sessions.agent.tools.shell import ShellTool
 from sessions.models import ApiResponse, Session, Turn
 from sessions.providers.base import ModelOptions, Provider, ToolSpec
+from sessions.providers.patches import APPLY_PATCH
+from sessions.providers.patches import SPEC as PATCH_SPEC
 from sessions.responses.context import items_before
 from sessions.responses.model_items import model_items
 from sessions.responses.resource import about
+from sessions.responses.sealed import seal, unseal
+from sessions.responses.translate import About
 from sessions.runtime.conversation import turn_state
 from sessions.sandbox.limits import Limits
 
@@ -37,6 +43,7 @@ class TurnPlan:
     state: TurnState
     limits: TurnLimits
     options: ModelOptions
+    compacting: Compacting | None
 
 
 async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
@@ -56,9 +63,10 @@ async def plan_turn(session: Session, turn: Turn, provider: Provider) -> TurnPla
         instructions=instructions(limits),
         tools=_tools(provider),
         callers_tools=(),
-        state=await turn_state(session.id, turn.number),
+        state=await turn_state(session.id, turn.number, unseal=partial(unseal, session.owner_id)),
         limits=TurnLimits(limits.max_steps, limits.max_tokens),
         options=ModelOptions(),
+        compacting=Compacting(partial(seal, session.owner_id)),
     )
 
 
@@ -70,27 +78,48 @@ async def _plan_response(
     response: ApiResponse, turn: Turn, provider: Provider, limits: Limits
 ) -> TurnPlan:
     asked = response.request
-    about_it = about(response, turn.number)
-    has_container = about_it.container_id is not None
-    tools = _allowed([*asked["tools"], *asked["found"]], asked["tool_choice"])
-    told = [place(limits)] if has_container else []
-    if asked["instructions"]:
-        told.append(asked["instructions"])
+    told, tools, callers_tools = told_and_tools(
+        about(response, turn.number), asked, provider, limits
+    )
     before = await items_before(response.previous, response.conversation)
-    items = model_items([*before, *response.input], has_container=has_container)
+    opened = partial(unseal, response.owner_id)
+    items = model_items(
+        [*before, *response.input], has_container=has_container(response), unseal=opened
+    )
+    compaction = asked.get("compaction")
     return TurnPlan(
-        instructions="\n\n".join(told),
-        tools=_tools(provider) if has_container and _has(tools, "shell") else [],
-        callers_tools=_callers_tools(tools, about_it.callers_tools),
-        state=await turn_state(turn.session_id, turn.number, goes_on_from=items),
+        instructions=told,
+        tools=tools,
+        callers_tools=callers_tools,
+        state=await turn_state(turn.session_id, turn.number, unseal=opened, goes_on_from=items),
         limits=TurnLimits(
             limits.max_steps,
             limits.max_tokens,
             max_output_tokens=asked["max_output_tokens"],
             max_calls=asked["max_tool_calls"],
         ),
-        options=_options(asked),
+        options=model_options(asked),
+        compacting=Compacting(partial(seal, response.owner_id), **compaction)
+        if compaction
+        else None,
     )
+
+
+def has_container(response: ApiResponse) -> bool:
+    return about(response, 0).container_id is not None
+
+
+def told_and_tools(
+    about_it: About, asked: Mapping[str, Any], provider: Provider, limits: Limits
+) -> tuple[str, list[Tool], list[ToolSpec]]:
+    """Instructions, tools of ours and tools of the caller for what was `asked`."""
+    with_container = about_it.container_id is not None
+    tools = _allowed([*asked["tools"], *asked["found"]], asked["tool_choice"])
+    told = [place(limits)] if with_container else []
+    if asked["instructions"]:
+        told.append(asked["instructions"])
+    ours = _tools(provider) if with_container and _has(tools, "shell") else []
+    return "\n\n".join(told), ours, _callers_tools(tools, about_it.callers_tools)
 
 
 def _callers_tools(
@@ -103,6 +132,8 @@ def _callers_tools(
 
 def _spec(tool: dict[str, Any]) -> ToolSpec:
     given = {key: value for key, value in tool.items() if value is not None}
+    if tool["type"] == APPLY_PATCH:
+        return PATCH_SPEC
     if tool["type"] == "custom":
         return ToolSpec(
             name=tool["name"],
@@ -142,7 +173,7 @@ def _allowed(tools: list[dict[str, Any]], choice: str | dict[str, Any]) -> list[
     return [tool for tool in tools if (tool["type"], tool.get("name")) in named]
 
 
-def _options(asked: dict[str, Any]) -> ModelOptions:
+def model_options(asked: dict[str, Any]) -> ModelOptions:
     """What was asked for, not what it is by default: endpoints differ in what they take."""
     given = set(asked["given"])
 
