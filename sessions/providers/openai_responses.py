@@ -12,6 +12,7 @@ import openai
 from openai.types.responses import ResponseIncludable, ResponseStreamEvent
 from openai.types.shared_params import Reasoning
 
+from sessions.errors import ProviderError
 from sessions.providers.base import ALL_ABILITIES, Ability, Delta, ModelRequest
 from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.openai_errors import (
@@ -28,7 +29,7 @@ from sessions.providers.responses_input import (
     responses_tools,
 )
 from sessions.providers.responses_reply import ResponsesReply
-from sessions.providers.retry import with_retries
+from sessions.providers.retry import PassingFailure, with_retries
 
 _INCLUDE: list[ResponseIncludable] = ["reasoning.encrypted_content"]
 _REASONING: Reasoning = {"summary": "auto"}
@@ -54,6 +55,29 @@ class OpenAIResponses:
         async with aclosing(deltas):
             async for delta in deltas:
                 yield delta
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        """As the endpoint counts; None for one that does not know how, or cannot at the moment."""
+        has_shell, has_patch = (name not in self._refused for name in _TOOLS)
+        try:
+            async with connected(self.endpoint, self.model) as client:
+                counted = await client.responses.input_tokens.count(
+                    model=self.model,
+                    instructions=request.instructions or openai.omit,
+                    input=cast(
+                        "Any",
+                        responses_input(request.items, has_shell=has_shell, has_patch=has_patch),
+                    ),
+                    tools=cast(
+                        "Any",
+                        responses_tools(request.tools, has_shell=has_shell, has_patch=has_patch),
+                    ),
+                )
+        except (ProviderError, PassingFailure):
+            return None
+        # Servers that do not know the address may answer it with anything.
+        tokens: object = getattr(counted, "input_tokens", None)
+        return tokens if isinstance(tokens, int) else None
 
     async def _attempt(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         reply = ResponsesReply()

@@ -14,6 +14,7 @@ from sessions.events.log import read
 from sessions.models import ApiResponse, Event, Session
 from sessions.providers.base import Compacted, Delta, Item, ModelRequest, UserMessage
 from sessions.providers.scripted import ScriptedProvider
+from sessions.responses import context
 from sessions.responses.sealed import unseal
 from sessions.runtime.process import Runtime
 from sessions.streaming.protocol import event_to_json
@@ -246,6 +247,42 @@ async def test_a_model_that_cannot_sum_up_is_told_of(client: Client, listening: 
     with pytest.raises(openai.InternalServerError) as failed:
         await client.responses.compact(model="m", input="x")
     assert "away" in failed.value.message
+
+
+async def test_what_is_too_long_to_be_read_is_refused_unless_it_was_compacted(
+    client: Client, listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "MAX_CHARS", 6000)
+    first = await client.responses.create(model="m", input="a" * 2000)
+    compacted_one = await client.responses.create(
+        model="m", input=[TRIGGER], previous_response_id=first.id
+    )
+    second = await client.responses.create(
+        model="m", input="b" * 5000, previous_response_id=first.id
+    )
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.responses.create(model="m", input="x", previous_response_id=second.id)
+    assert refused.value.code == "context_length_exceeded"
+    assert refused.value.param == "previous_response_id"
+    made = await client.responses.create(
+        model="m", input="x", previous_response_id=compacted_one.id
+    )
+    assert made.status == "completed"
+    conversation = await client.conversations.create(
+        items=[{"type": "message", "role": "user", "content": "c" * 7000}]
+    )
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.responses.create(model="m", input="x", conversation=conversation.id)
+    assert refused.value.param == "conversation"
+
+
+async def test_one_that_is_not_stored_is_not_there_by_its_id(client: Client) -> None:
+    made = await client.responses.create(model="m", input="x", store=False)
+    for ask in (client.responses.retrieve, client.responses.delete, client.responses.cancel):
+        with pytest.raises(openai.NotFoundError):
+            await ask(made.id)
+    polled = await client.responses.create(model="m", input="x", store=False, background=True)
+    assert (await client.responses.retrieve(polled.id)).id == polled.id
 
 
 # What is sealed

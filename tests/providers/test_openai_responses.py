@@ -37,7 +37,7 @@ from tests.providers.asking import (
     retries,
     text,
 )
-from tests.providers.wire_server import WireServer, error, recorded, stream, wire_server
+from tests.providers.wire_server import Answer, WireServer, error, recorded, stream, wire_server
 
 SHELL_CALL, SHELL_ANSWER = recorded("openai-shell-tool.1")
 
@@ -367,3 +367,13 @@ async def test_a_model_without_patches_gets_a_function() -> None:
     assert body["tools"][0]["parameters"]["required"] == ["type", "path"]
     assert body["tool_choice"] == {"type": "function", "name": "apply_patch"}
     assert [item["type"] for item in body["input"]] == ["function_call", "function_call_output"]
+
+
+async def test_the_endpoint_counts_or_it_is_not_known() -> None:
+    answer = Answer(body={"object": "response.input_tokens", "input_tokens": 42})
+    async with wire_server(answer, error(404, "Not Found"), error(500, "Oh")) as wire:
+        asked = provider(wire)
+        counted = [await asked.count_tokens(request()) for _ in range(3)]
+    assert counted == [42, None, None]
+    assert wire.requests[0].path == "/v1/responses/input_tokens"
+    assert wire.requests[0].body["instructions"] == "Be brief."
