@@ -58,16 +58,19 @@ class _Listener:
 
     def _fresh(self) -> None:
         self.items: list[Item] = []
-        self._ids = {"text": uuid.uuid4().hex, "reasoning": uuid.uuid4().hex}
+        self._ids: dict[tuple[str, int], str] = {}
+
+    def _id(self, kind: str, index: int) -> str:
+        """Of the message that is being said."""
+        return self._ids.setdefault((kind, index), uuid.uuid4().hex)
 
     async def take(self, delta: Delta) -> None:
         match delta:
-            case TextDelta(text):
-                await self._recorder.record(MessageDelta(self._ids["text"], "text", text))
-            case ReasoningDelta(text):
-                await self._recorder.record(
-                    MessageDelta(self._ids["reasoning"], "reasoning", text)
-                )
+            case TextDelta(text, index):
+                await self._recorder.record(MessageDelta(self._id("text", index), "text", text))
+            case ReasoningDelta(text, index):
+                message_id = self._id("reasoning", index)
+                await self._recorder.record(MessageDelta(message_id, "reasoning", text))
             case Retrying(attempt, wait_s, reason):
                 self._fresh()
                 await self._recorder.record(
@@ -75,20 +78,22 @@ class _Listener:
                 )
             case ItemDone(ToolCall() as call):
                 self.items.append(_with_own_id(call, self._used_ids))
-            case ItemDone(item):
+            case ItemDone(item, index):
                 self.items.append(item)
-                await self._done(item)
+                await self._done(item, index)
             case Finished():
                 self.finished = delta
 
-    async def _done(self, item: Item) -> None:
+    async def _done(self, item: Item, index: int) -> None:
         match item:
             case AssistantMessage(text) if text:
-                await self._recorder.record(MessageDone(self._ids["text"], "text", text))
-                self._ids["text"] = uuid.uuid4().hex
+                message_id = self._id("text", index)
+                await self._recorder.record(MessageDone(message_id, "text", text))
+                del self._ids["text", index]
             case Reasoning(text) if text:
-                await self._recorder.record(MessageDone(self._ids["reasoning"], "reasoning", text))
-                self._ids["reasoning"] = uuid.uuid4().hex
+                message_id = self._id("reasoning", index)
+                await self._recorder.record(MessageDone(message_id, "reasoning", text))
+                del self._ids["reasoning", index]
 
 
 def _with_own_id(call: ToolCall, used_ids: set[str]) -> ToolCall:

@@ -155,12 +155,16 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
+    """`index` tells the messages of one answer apart."""
+
     text: str
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
     text: str
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,10 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class ItemDone:
+    """`index` is that of its deltas."""
+
     item: AssistantMessage | Reasoning | ToolCall
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)

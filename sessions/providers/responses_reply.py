@@ -46,14 +46,15 @@ class ResponsesReply:
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[Delta]:
         kind = event.get("type")
+        index = int(event.get("output_index") or 0)
         if kind in _TEXT_EVENTS:
-            yield TextDelta(str(event.get("delta") or ""))
+            yield TextDelta(str(event.get("delta") or ""), index)
         elif kind in _REASONING_EVENTS:
-            yield ReasoningDelta(str(event.get("delta") or ""))
+            yield ReasoningDelta(str(event.get("delta") or ""), index)
         elif kind == "response.reasoning_summary_part.added" and event.get("summary_index"):
-            yield ReasoningDelta("\n\n")
+            yield ReasoningDelta("\n\n", index)
         elif kind == "response.output_item.done":
-            self._items[int(event.get("output_index") or 0)] = event["item"]
+            self._items[index] = event["item"]
         elif kind == "error":
             nested = event.get("error")
             self.failure = dict(nested if isinstance(nested, Mapping) else event)
@@ -76,7 +77,7 @@ class ResponsesReply:
             item = to_item(self._items[index])
             if item is not None:
                 has_calls = has_calls or isinstance(item, ToolCall)
-                yield ItemDone(item)
+                yield ItemDone(item, index)
         usage = (self.response or {}).get("usage") or {}
         yield Finished(
             input_tokens=int(usage.get("input_tokens") or 0),

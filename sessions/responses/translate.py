@@ -138,8 +138,9 @@ class Translation:
         match body:
             case StepStarted():
                 yield from self._saying.leave_open()
-            case MessageDelta(_, kind, text):
-                yield from self._saying.delta("message" if kind == "text" else kind, text)
+            case MessageDelta(message_id, kind, text):
+                said = "message" if kind == "text" else kind
+                yield from self._saying.delta(said, text, message_id)
             case StepEnded(items=items):
                 for item in map(item_from_json, items):
                     if isinstance(item, AssistantMessage | Reasoning):
