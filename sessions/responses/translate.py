@@ -139,8 +139,9 @@ class Translation:
             case StepStarted():
                 yield from self._saying.leave_open()
             case MessageDelta(message_id, kind, text):
-                said = "message" if kind == "text" else kind
-                yield from self._saying.delta(said, text, message_id)
+                yield from self._saying.delta(
+                    "message" if kind == "text" else "reasoning", text, message_id
+                )
             case StepEnded(items=items):
                 for item in map(item_from_json, items):
                     if isinstance(item, AssistantMessage | Reasoning):

@@ -292,8 +292,9 @@ async def test_a_failure_once_it_was_asked_for_says_not_to_ask_again(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(response: ApiResponse) -> AsyncIterator[None]:
-        raise OSError("The disk is gone.")
-        yield
+        for reason in ("The disk is gone.",):
+            raise OSError(reason)
+        yield None
 
     monkeypatch.setattr(response_stream, "events_of", broken)
     with pytest.raises(openai.InternalServerError) as failed:
