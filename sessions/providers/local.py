@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sessions.errors import ProviderError
 from sessions.providers.base import (
     Ability,
     AssistantMessage,
@@ -34,7 +35,9 @@ from sessions.providers.markdown_prompt import BLOCK_WANTED, SHORTER, has_succee
 from sessions.providers.openai_chat import OpenAIChat
 from sessions.providers.outstanding import outstanding_files
 from sessions.providers.reply_opening import FREE, Opening, opening
+from sessions.providers.retry import PassingFailure
 from sessions.providers.script import since_user
+from sessions.providers.tokenizing import counted
 
 MAX_REPLY_TOKENS = 2048
 SAMPLING = {
@@ -98,6 +101,18 @@ class LocalProvider:
         async with aclosing(self._ask(endpoint, messages, freer, request.items)) as deltas:
             async for delta in deltas:
                 yield delta
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        """As the model reads it, cut to what it takes; None while it is not loaded."""
+        if self.local_model.status().state != "ready":
+            return None
+        room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
+        messages = markdown_messages(request.items, max_tokens=room)
+        endpoint = await self.local_model.wait_ready()
+        try:
+            return await counted(endpoint, messages)
+        except (ProviderError, PassingFailure):
+            return None
 
     async def _ask(
         self,
