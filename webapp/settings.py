@@ -16,6 +16,8 @@ VAR_DIR.mkdir(parents=True, exist_ok=True)
 
 DEBUG = env_bool("BERTH_DEBUG", default=False)
 SECRET_KEY = env_secret("BERTH_SECRET_KEY") or kept_secret(VAR_DIR / "secret_key")
+# Those before it, which still open what they signed or sealed.
+SECRET_KEY_FALLBACKS = env_secret("BERTH_SECRET_KEY_FALLBACKS").replace(",", " ").split()
 BIND = env_str("BIND", "127.0.0.1")
 PORT = env_int("PORT", 8000)
 BERTH_INSTALLATION_ID = (

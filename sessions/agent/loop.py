@@ -7,9 +7,10 @@ running is attached to), a model request without an end is repeated.
 """
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sessions.agent.compaction import Compacting
 from sessions.agent.limits import (
     RepeatedItself,
     StepLimitReached,
@@ -17,10 +18,13 @@ from sessions.agent.limits import (
     TurnLimits,
 )
 from sessions.agent.reply import ask
+from sessions.agent.room import Room
 from sessions.agent.together import together
 from sessions.agent.tools.base import Tool, ToolContext, ToolError
+from sessions.errors import ContextOverflowError
 from sessions.events.types import ToolResult
 from sessions.providers.base import (
+    Compacted,
     Item,
     ModelOptions,
     ModelRequest,
@@ -47,12 +51,15 @@ class TurnState:
     step: int = 0
     tokens: int = 0
     output_tokens: int = 0
-    calls: int = 0
+    called: Sequence[str] = ()
+    """Names of the tools that the turn has called."""
     used_ids: frozenset[str] = frozenset()
     """Of tool calls of other turns: an id names its commands for the life of the session."""
+    is_compacted: bool = False
+    """Whether the turn has shortened its conversation."""
 
 
-async def run_turn(
+async def run_turn(  # noqa: PLR0913 - what a turn is worked on with, all named
     *,
     provider: Provider,
     tools: Sequence[Tool],
@@ -62,6 +69,7 @@ async def run_turn(
     limits: TurnLimits,
     callers_tools: Sequence[ToolSpec] = (),
     options: ModelOptions | None = None,
+    compacting: Compacting | None = None,
 ) -> None:
     """Work until the model has no more calls to make, or has made one of `callers_tools`, which
     whoever asked for the turn runs.
@@ -70,31 +78,46 @@ async def run_turn(
     no container can be had; whatever `context.recorder` raises.
     """
     items, step, tokens = list(state.items), state.step, state.tokens
-    output_tokens, calls = state.output_tokens, state.calls
+    output_tokens = state.output_tokens
     specs = [*(tool.spec for tool in tools), *callers_tools]
-    theirs = {spec.name for spec in callers_tools}
+    theirs = {spec.name: spec for spec in callers_tools}
+    calls = sum(name not in theirs for name in state.called)
     options = options or ModelOptions()
+    room = Room(provider, context, state.turn, compacting, truncation=options.truncation)
+    if compacting is not None and compacting.is_all:
+        if not state.is_compacted:
+            await room.compacted(ModelRequest(instructions, items, specs))
+        return
     while True:
         pending = list(pending_calls(items))
+        wrong = [call for call in pending if _problem(call, theirs)]
         ours = [call for call in pending if call.name not in theirs]
         over = 0 if limits.max_calls is None else calls - limits.max_calls
-        items += await _run_calls(ours, tools, context, over)
+        items += await _run_calls(ours, _refused(items, theirs, over), tools, context)
+        items += [
+            await _refuse(call, ToolError(_problem(call, theirs)), context) for call in wrong
+        ]
         context.stop.check()
-        if len(ours) < len(pending):
+        if len(ours) + len(wrong) < len(pending):
             return
         if step and isinstance(items[-1], ToolResultItem):
             _check_repetition(items)
         _check_limits(limits, step, tokens)
-        if step and not isinstance(items[-1], ToolResultItem | UserMessage):
+        if step and not isinstance(items[-1], ToolResultItem | UserMessage | Compacted):
             return
         asked = _options(options, limits, output_tokens, has_called=calls > 0)
+        request = await room.made(ModelRequest(instructions, items, specs, asked))
+        try:
+            reply = await ask(
+                provider, request, context, turn=state.turn, step=step + 1, used_ids=state.used_ids
+            )
+        except ContextOverflowError as error:
+            items = list((await room.made_after(request, error)).items)
+            continue
         step += 1
-        request = ModelRequest(instructions, items, specs, asked)
-        reply = await ask(
-            provider, request, context, turn=state.turn, step=step, used_ids=state.used_ids
-        )
-        items.extend(reply.items)
-        tokens += reply.tokens
+        items = [*request.items, *reply.items]
+        room.answered(items, reply)
+        tokens += reply.tokens + room.taken_tokens()
         output_tokens += reply.output_tokens
         made = [item for item in reply.items if isinstance(item, ToolCall)]
         calls += sum(call.name not in theirs for call in made)
@@ -146,22 +169,54 @@ def _check_repetition(items: Sequence[Item]) -> None:
         raise RepeatedItself("The model asked for the same command again and again.")
 
 
+def _problem(call: ToolCall, theirs: Mapping[str, ToolSpec]) -> str:
+    """Why it cannot go to the caller, who runs it; empty when it can, and for calls of ours."""
+    spec = theirs.get(call.name)
+    return spec.problem(call.arguments) if spec is not None and spec.problem else ""
+
+
+def _refused(items: Sequence[Item], theirs: Collection[str], over: int) -> dict[str, str]:
+    """Which calls of the last step are not run, and why: by their place in the step, so that one
+    that was begun before a restart is not among them after it. The last `over` of the step are more
+    than the turn may make."""
+    ids = [call.tool_call_id for call in _last_step(items) if call.name not in theirs]
+    used_up = "The tool calls of this response are used up; this one was not run."
+    at_a_time = f"At most {MAX_CALLS} calls at a time; this one was not run."
+    refused = dict.fromkeys(ids[MAX_CALLS:], at_a_time)
+    return refused | dict.fromkeys(ids[max(0, len(ids) - over) :] if over > 0 else (), used_up)
+
+
+def _last_step(items: Sequence[Item]) -> list[ToolCall]:
+    """What it called, whether or not there are results of it."""
+    calls: list[ToolCall] = []
+    for item in reversed(items):
+        if calls and isinstance(item, ToolResultItem | UserMessage):
+            break
+        if isinstance(item, ToolCall):
+            calls.append(item)
+    return calls[::-1]
+
+
 async def _run_calls(
-    calls: Sequence[ToolCall], tools: Sequence[Tool], context: ToolContext, over: int
+    calls: Sequence[ToolCall],
+    refused: Mapping[str, str],
+    tools: Sequence[Tool],
+    context: ToolContext,
 ) -> list[ToolResultItem]:
-    """All calls of a step at the same time; results in the order of the calls. The last `over` of
-    them are more than the turn may make."""
+    """All calls of a step at the same time; results in the order of the calls, less those that are
+    `refused`, which come last."""
     if not calls:
         return []
     # The calls must be stored before they run: a restart looks for them in the log.
     await context.recorder.flush()
     by_name = {tool.spec.name: tool for tool in tools}
-    allowed = min(MAX_CALLS, len(calls) - max(0, min(over, len(calls))))
-    why = f"At most {MAX_CALLS} calls at a time; this one was not run."
-    if over > 0:
-        why = "The tool calls of this response are used up; this one was not run."
-    refused = [await _refuse(call, ToolError(why), context) for call in calls[allowed:]]
-    return await together(_run_call(call, by_name, context) for call in calls[:allowed]) + refused
+    told = [
+        await _refuse(call, ToolError(refused[call.tool_call_id]), context)
+        for call in calls
+        if call.tool_call_id in refused
+    ]
+    running = [call for call in calls if call.tool_call_id not in refused]
+    return await together(_run_call(call, by_name, context) for call in running) + told
 
 
 async def _run_call(

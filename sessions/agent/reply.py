@@ -1,10 +1,9 @@
 """Ask the model once and record its answer while it comes."""
 
-import asyncio
 import dataclasses
 import re
 import uuid
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from sessions.agent.limits import RepeatedItself
@@ -59,16 +58,19 @@ class Listener:
 
     def _fresh(self) -> None:
         self.items: list[Item] = []
-        self._ids = {"text": uuid.uuid4().hex, "reasoning": uuid.uuid4().hex}
+        self._ids: dict[tuple[str, int], str] = {}
+
+    def _id(self, kind: str, index: int) -> str:
+        """Of the message that is being said."""
+        return self._ids.setdefault((kind, index), uuid.uuid4().hex)
 
     async def take(self, delta: Delta) -> None:
         match delta:
-            case TextDelta(text):
-                await self._recorder.record(MessageDelta(self._ids["text"], "text", text))
-            case ReasoningDelta(text):
-                await self._recorder.record(
-                    MessageDelta(self._ids["reasoning"], "reasoning", text)
-                )
+            case TextDelta(text, index):
+                await self._recorder.record(MessageDelta(self._id("text", index), "text", text))
+            case ReasoningDelta(text, index):
+                message_id = self._id("reasoning", index)
+                await self._recorder.record(MessageDelta(message_id, "reasoning", text))
             case Retrying(attempt, wait_s, reason):
                 self._fresh()
                 await self._recorder.record(
@@ -76,20 +78,22 @@ class Listener:
                 )
             case ItemDone(ToolCall() as call):
                 self.items.append(_with_own_id(call, self._used_ids))
-            case ItemDone(item):
+            case ItemDone(item, index):
                 self.items.append(item)
-                await self._done(item)
+                await self._done(item, index)
             case Finished():
                 self.finished = delta
 
-    async def _done(self, item: Item) -> None:
+    async def _done(self, item: Item, index: int) -> None:
         match item:
             case AssistantMessage(text) if text:
-                await self._recorder.record(MessageDone(self._ids["text"], "text", text))
-                self._ids["text"] = uuid.uuid4().hex
+                message_id = self._id("text", index)
+                await self._recorder.record(MessageDone(message_id, "text", text))
+                del self._ids["text", index]
             case Reasoning(text) if text:
-                await self._recorder.record(MessageDone(self._ids["reasoning"], "reasoning", text))
-                self._ids["reasoning"] = uuid.uuid4().hex
+                message_id = self._id("reasoning", index)
+                await self._recorder.record(MessageDone(message_id, "reasoning", text))
+                del self._ids["reasoning", index]
 
 
 def _with_own_id(call: ToolCall, used_ids: set[str]) -> ToolCall:
@@ -143,18 +147,4 @@ async def _listen_until_stopped(
             async for delta in stream:
                 await listener.take(delta)
 
-    listening = asyncio.create_task(listen())
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({listening, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if listening.done():
-            await listening
-            return
-        listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await listening
-        stop.check()
-    finally:
-        listening.cancel()
-        stopping.cancel()
-        await asyncio.gather(listening, stopping, return_exceptions=True)
+    await stop.cutting(listen())

@@ -12,6 +12,7 @@ from pydantic_core import CoreSchema
 from typing_extensions import override
 
 from sessions.api.schema import without_null
+from sessions.providers.patches import MAX_DIFF_CHARS
 from sessions.responses.ids import item_id
 
 MAX_CALL_ID_LENGTH = 64
@@ -162,10 +163,21 @@ class CodeInterpreterCall(ItemPart):
     status: Literal["in_progress", "completed", "incomplete", "interpreting", "failed"]
 
 
+class ChangeFile(ItemPart):
+    type: Literal["create_file", "update_file"]
+    path: str = Field(min_length=1)
+    diff: str = Field(max_length=MAX_DIFF_CHARS)
+
+
+class DeleteFile(ItemPart):
+    type: Literal["delete_file"]
+    path: str = Field(min_length=1)
+
+
 class ApplyPatchCall(ItemPart):
     type: Literal["apply_patch_call"]
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
-    operation: dict[str, Any]
+    operation: Annotated[ChangeFile | DeleteFile, Field(discriminator="type")]
     status: Literal["in_progress", "completed"]
     id: ItemId | None = None
 
@@ -174,7 +186,7 @@ class ApplyPatchCallOutput(ItemPart):
     type: Literal["apply_patch_call_output"]
     call_id: str = Field(min_length=1, max_length=MAX_CALL_ID_LENGTH)
     status: Literal["completed", "failed"]
-    output: str | None = None
+    output: str | None = Field(None, max_length=MAX_OUTPUT_CHARS)
     id: ItemId | None = None
 
 
@@ -233,6 +245,12 @@ class Compaction(ItemPart):
     type: Literal["compaction"]
     encrypted_content: str = Field(max_length=MAX_ENCRYPTED_CHARS)
     id: ItemId | None = None
+
+
+class CompactionTrigger(ItemPart):
+    """The last of the input: the conversation is compacted, and nothing else is done."""
+
+    type: Literal["compaction_trigger"]
 
 
 class ItemReference(ItemPart):

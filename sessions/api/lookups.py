@@ -75,12 +75,17 @@ async def find_file(call: Call[Any, Any], file_id: str, *, param: str | None = N
 
 
 async def find_response(call: Call[Any, Any], response_id: str) -> ApiResponse:
-    """Raises: ApiError."""
-    return await _find(
+    """One that is not stored is there by its id only when it is in the background, to be polled.
+    Raises: ApiError."""
+    message = f"Response with id '{response_id}' not found."
+    found = await _find(
         parse_id(RESPONSE, response_id),
         lambda key: selectors.response_get(owner=call.user, response_id=key),
-        f"Response with id '{response_id}' not found.",
+        message,
     )
+    if not found.is_stored and not found.is_background:
+        raise not_found(message)
+    return found
 
 
 async def find_skill(call: Call[Any, Any], skill_id: str, *, param: str | None = None) -> Skill:

@@ -17,6 +17,7 @@ from sessions.api.responses import (
     ShellTool,
 )
 from sessions.models import ApiResponse, Session
+from sessions.providers.patches import APPLY_PATCH
 from sessions.responses.ids import session_span
 from sessions.responses.model_items import CALLS
 from sessions.responses.namespaces import name_within
@@ -44,7 +45,7 @@ async def place_of(
         index = shells[1][0]
         message = "Only one shell tool can be given."
         raise ApiError(400, message, param=f"tools[{index}]", code="invalid_value")
-    _check_names(call)
+    check_names(call)
     if not shells:
         return await _without_container(call, previous, items), None
     index, tool = shells[0]
@@ -60,14 +61,18 @@ async def place_of(
     return await _without_container(call, previous, items), None
 
 
-def _check_names(call: CreateCall) -> None:
-    """Raises: ApiError."""
+def check_names(call: CreateCall) -> None:
+    """Raises: ApiError for a name of ours, of two tools, or that is too long."""
+    kinds: list[str] = [tool.type for tool in call.body.tools or ()]
+    taken = RESERVED_NAMES | {kind for kind in kinds if kind == APPLY_PATCH}
     for index, tool in enumerate(call.body.tools or ()):
-        if isinstance(tool, FunctionTool | CustomTool) and tool.name in RESERVED_NAMES:
+        if isinstance(tool, FunctionTool | CustomTool) and tool.name in taken:
             message = f"Functions cannot be called '{tool.name}' here."
             raise ApiError(400, message, param=f"tools[{index}].name", code="invalid_value")
         if isinstance(tool, Namespace):
             _check_names_within(tool, index)
+    if kinds.count(APPLY_PATCH) > 1:
+        raise ApiError(400, "Only one apply_patch tool can be given.", param="tools")
 
 
 def _check_names_within(space: Namespace, index: int) -> None:

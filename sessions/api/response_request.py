@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sessions import services
+from sessions.api.endpoint import Call
 from sessions.api.errors import ApiError, not_found
-from sessions.api.items import ItemReference, item_resource
+from sessions.api.items import CompactionTrigger, ItemReference, item_resource
 from sessions.api.lookups import find_conversation, find_response
 from sessions.api.model_choice import chosen_model
 from sessions.api.response_files import CreateCall, files_of
 from sessions.api.response_place import RESERVED_NAMES, place_of
 from sessions.api.response_skills import local_skills, skills_of
 from sessions.api.responses import (
+    ConversationReference,
     CreateResponse,
     FunctionTool,
     ShellTool,
@@ -26,15 +28,16 @@ from sessions.models import ApiResponse, Conversation, Session
 from sessions.providers.base import Ability
 from sessions.providers.registry import ModelChoice
 from sessions.responses.context import items_before
-from sessions.responses.model_items import CALLS, UNDERSTOOD, functions_found, text_of
+from sessions.responses.model_items import CALLS, COMPACTION, UNDERSTOOD, functions_found, text_of
 from sessions.responses.output_items import Fields, environment
+from sessions.responses.sealed import SealBrokenError, unseal
 from sessions.runtime.wiring import runtime
 from sessions.services import NewResponse, NewSession, NewSkill, NewUpload
 
 MAX_KEY_LENGTH = 255
 MAX_SHOWN = 100_000
 """Characters of a message that a person who watches is shown."""
-_ANSWERED = frozenset({"function_call", "custom_tool_call"})
+_ANSWERED = frozenset({"function_call", "custom_tool_call", "apply_patch_call"})
 """Calls that only the caller can have made."""
 
 
@@ -51,10 +54,10 @@ async def prepare(call: CreateCall) -> Prepared:
     body = call.body
     choice = await chosen_model(body.model)
     _check_abilities(body, choice)
-    previous = await _previous(call)
-    conversation = await _conversation(call)
+    previous = await previous_of(call, body.previous_response_id, body.conversation)
+    conversation = await conversation_of(call, body.conversation)
     before = await items_before(previous, conversation)
-    items = _input(body, before)
+    items = input_items(body.input, before, call.user.id)
     session, container_id = await place_of(call, previous, items)
     files = await files_of(
         call,
@@ -68,8 +71,8 @@ async def prepare(call: CreateCall) -> Prepared:
         model=choice.model,
         request=echo_of(
             body,
-            [_echo(tool, container_id) for tool in body.tools or ()],
-            _found([*before, *items]),
+            [echo_tool(tool, container_id) for tool in body.tools or ()],
+            found_tools([*before, *items]),
         )
         | {"local_skills": local_skills(body)},
         input=items,
@@ -87,7 +90,7 @@ async def prepare(call: CreateCall) -> Prepared:
     return Prepared(session, new, files, skills)
 
 
-def _found(items: list[Fields]) -> list[Fields]:
+def found_tools(items: list[Fields]) -> list[Fields]:
     found = functions_found(items)
     return [tool for tool in found if tool["name"] not in RESERVED_NAMES]
 
@@ -138,11 +141,13 @@ def _is_callers(tool: Tool) -> bool:
 # What it goes on from
 
 
-async def _previous(call: CreateCall) -> ApiResponse | None:
-    given = call.body.previous_response_id
+async def previous_of(
+    call: Call[Any, Any], given: str | None, conversation: Any = None
+) -> ApiResponse | None:
+    """Raises: ApiError."""
     if given is None:
         return None
-    if call.body.conversation is not None:
+    if conversation is not None:
         message = "'previous_response_id' and 'conversation' cannot be used together."
         raise ApiError(400, message, param="previous_response_id", code="invalid_value")
     try:
@@ -159,31 +164,57 @@ async def _previous(call: CreateCall) -> ApiResponse | None:
     return found
 
 
-async def _conversation(call: CreateCall) -> Conversation | None:
-    given = call.body.conversation
+async def conversation_of(
+    call: Call[Any, Any], given: str | ConversationReference | None
+) -> Conversation | None:
+    """Raises: ApiError."""
     if given is None:
         return None
     return await find_conversation(call, given if isinstance(given, str) else given.id)
 
 
-def _input(body: CreateResponse, before: list[Fields]) -> list[Fields]:
-    """Raises: ApiError."""
-    if body.input is None and not before:
+def input_items(sent: str | list[Any] | None, before: list[Fields], owner_id: int) -> list[Fields]:
+    """Of what was sent behind what was there `before`. Raises: ApiError."""
+    if sent is None and not before:
         raise ApiError(
             400,
             "Missing required parameter: 'input'.",
             param="input",
             code="missing_required_parameter",
         )
-    if isinstance(body.input, str):
-        message = {"type": "input_text", "text": body.input}
+    if isinstance(sent, str):
+        message = {"type": "input_text", "text": sent}
         given: list[Any] = [{"type": "message", "role": "user", "content": [message]}]
         items = [{"id": f"msg_{uuid.uuid4().hex}", "status": "completed", **one} for one in given]
     else:
         known = {item["id"]: item for item in before}
-        items = [_item(item, index, known) for index, item in enumerate(body.input or ())]
+        given = _without_trigger(sent or [])
+        items = [_item(item, index, known) for index, item in enumerate(given)]
+    if not before and not items:
+        raise ApiError(400, "The input is empty.", param="input", code="invalid_value")
+    _check_seals(items, owner_id)
     _check_pairs(before, items)
     return items
+
+
+def _without_trigger(sent: list[Any]) -> list[Any]:
+    """Raises: ApiError where it is not the last."""
+    for index, item in enumerate(sent):
+        if isinstance(item, CompactionTrigger) and index < len(sent) - 1:
+            message = "A compaction_trigger must be the last item of the input."
+            raise ApiError(400, message, param=f"input[{index}]", code="invalid_value")
+    return sent[:-1] if sent and isinstance(sent[-1], CompactionTrigger) else sent
+
+
+def _check_seals(items: list[Fields], owner_id: int) -> None:
+    """Raises: ApiError for a compacted conversation that is not the owner's, or broken."""
+    for index, item in enumerate(items):
+        if item["type"] == COMPACTION:
+            try:
+                unseal(owner_id, item["encrypted_content"])
+            except SealBrokenError as error:
+                param = f"input[{index}].encrypted_content"
+                raise ApiError(400, error.message, param=param, code=error.code) from error
 
 
 def _item(item: Any, index: int, known: dict[str, Fields]) -> Fields:
@@ -228,7 +259,7 @@ def _shown(items: list[Fields]) -> str:
     return "(no message)"
 
 
-def _echo(tool: Tool, container_id: str | None) -> Fields:
+def echo_tool(tool: Tool, container_id: str | None) -> Fields:
     """Of a container only which: what it was made with may be secret."""
     if isinstance(tool, ShellTool):
         fields: Fields = {"type": "shell", "environment": environment(container_id)}

@@ -2,27 +2,33 @@
 
 import asyncio
 import json
+import logging
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from django.http import StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from sessions import services
+from sessions.api.errors import ApiError
 from sessions.events.follow import follow
 from sessions.events.types import StoredEvent
 from sessions.models import ApiResponse, Session
-from sessions.responses.resource import outcome_of
+from sessions.responses.resource import outcome_of, resource
 from sessions.responses.settle import end, settle, translation_of
 from sessions.responses.translate import Translation
 from sessions.services.carried import carried
+
+logger = logging.getLogger(__name__)
 
 ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 LOOK_EVERY = 10
 """Seconds without an event after which it is asked whether the session is still there."""
 KEEP_ALIVE_S = 15.0
 """Clients take silence for a broken connection; a comment is none."""
+SPACE = b" "
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 
 
@@ -90,6 +96,49 @@ async def whole(response: ApiResponse, *, stops: bool) -> ApiResponse:
         async for _ in events:
             pass
     return await settle(await ApiResponse.objects.aget(id=response.id))
+
+
+async def answer(response: ApiResponse, *, stops: bool) -> HttpResponseBase:
+    """Of a program that waits for the whole of it. Clients give up after minutes without a byte and ask
+    again, which would run the commands again: what takes long is an answer that begins with spaces,
+    which JSON may. Raises: ApiError that says not to ask again."""
+    pieces = _pieces(response, stops=stops)
+    try:
+        first = await anext(pieces)
+    except Exception as error:
+        logger.exception("response %s could not be told", response.id)
+        message = (
+            "What came of the response could not be told; it may still be asked for by its id."
+        )
+        raise ApiError(
+            500, message, type="server_error", headers={"x-should-retry": "false"}
+        ) from error
+    if first != SPACE:
+        return HttpResponse(first, content_type="application/json")
+    return StreamingHttpResponse(_all(first, pieces), content_type="application/json")
+
+
+async def _all(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+async def _pieces(response: ApiResponse, *, stops: bool) -> AsyncGenerator[bytes, None]:
+    """A space now and then, then the response as it ended."""
+    loop = asyncio.get_running_loop()
+    said_at = loop.time()
+    async with (
+        stopped_with_its_caller(response, is_wanted=stops),
+        aclosing(events_of(response)) as events,
+    ):
+        async for _ in events:
+            if loop.time() - said_at >= KEEP_ALIVE_S:
+                said_at = loop.time()
+                yield SPACE
+    row = await settle(await ApiResponse.objects.aget(id=response.id))
+    yield json.dumps(resource(row)).encode()
 
 
 def stream(

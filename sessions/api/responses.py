@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Discriminator, Field, StringConstraints, Tag
 
 from sessions.api.containers import ContainerOptions
 from sessions.api.include import Include, ItemsQuery
-from sessions.api.items import Item
+from sessions.api.items import CompactionTrigger, Item
 from sessions.api.metadata import Metadata
 from sessions.api.schema import RequestPart, with_example
 
@@ -102,8 +102,16 @@ class ToolSearch(RequestPart):
     parameters: dict[str, Any] | None = None
 
 
+class ApplyPatchTool(RequestPart):
+    """The caller changes its files as the model says."""
+
+    type: Literal["apply_patch"]
+    allowed_callers: list[Literal["direct"]] | None = Field(None, min_length=1)
+
+
 Tool = Annotated[
-    ShellTool | FunctionTool | CustomTool | Namespace | ToolSearch, Field(discriminator="type")
+    ShellTool | FunctionTool | CustomTool | Namespace | ToolSearch | ApplyPatchTool,
+    Field(discriminator="type"),
 ]
 
 
@@ -121,12 +129,28 @@ class CustomChoice(RequestPart):
     name: ToolName
 
 
+class ApplyPatchChoice(RequestPart):
+    type: Literal["apply_patch"]
+
+
+Choice = ShellChoice | FunctionChoice | CustomChoice | ApplyPatchChoice
+
+
 class AllowedTools(RequestPart):
     type: Literal["allowed_tools"]
     mode: Literal["auto", "required"]
-    tools: list[
-        Annotated[ShellChoice | FunctionChoice | CustomChoice, Field(discriminator="type")]
-    ]
+    tools: list[Annotated[Choice, Field(discriminator="type")]]
+
+
+ToolChoice = (
+    Literal["none", "auto", "required"]
+    | Annotated[Choice | AllowedTools, Field(discriminator="type")]
+)
+
+
+def _input_kind(value: Any) -> str:
+    kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+    return "trigger" if kind == "compaction_trigger" else "item"
 
 
 # Options
@@ -165,6 +189,19 @@ class StreamOptions(RequestPart):
     include_obfuscation: bool = Field(False, description="Nothing is added either way.")
 
 
+class ContextManagement(RequestPart):
+    """Without a threshold it is done when the endpoint takes no more."""
+
+    type: Literal["compaction"]
+    compact_threshold: int | None = Field(None, ge=1000)
+
+
+InputItem = Annotated[
+    Annotated[Item, Tag("item")] | Annotated[CompactionTrigger, Tag("trigger")],
+    Discriminator(_input_kind),
+]
+
+
 class ConversationReference(RequestPart):
     id: str
 
@@ -177,16 +214,10 @@ class CreateResponse(RequestPart):
     )
 
     model: str | None = Field(None, max_length=200, description="Without one the default answers.")
-    input: str | list[Item] | None = None
+    input: str | list[InputItem] | None = None
     instructions: str | None = None
     tools: list[Tool] | None = Field(None, max_length=MAX_TOOLS)
-    tool_choice: (
-        Literal["none", "auto", "required"]
-        | Annotated[
-            ShellChoice | FunctionChoice | CustomChoice | AllowedTools, Field(discriminator="type")
-        ]
-        | None
-    ) = None
+    tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     max_tool_calls: int | None = Field(None, ge=1)
     max_output_tokens: int | None = Field(None, ge=16)
@@ -203,6 +234,7 @@ class CreateResponse(RequestPart):
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
     truncation: Literal["auto", "disabled"] | None = None
+    context_management: list[ContextManagement] | None = Field(None, min_length=1, max_length=1)
     service_tier: Literal["auto", "default"] | None = None
     top_logprobs: Literal[0] | None = None
     prompt_cache_key: str | None = Field(None, max_length=1024)
@@ -271,10 +303,26 @@ def echo_of(
         "safety_identifier": body.safety_identifier,
         **({"user": body.user} if body.user is not None else {}),
         "include": list(body.include or ()),
+        "compaction": _compaction(body),
         "found": found,
         "sent_text": text or None,
         "given": sorted(name for name in body.model_fields_set if getattr(body, name) is not None),
     }
+
+
+def _compaction(body: CreateResponse) -> dict[str, Any] | None:
+    """How the conversation is kept short: fields of `agent.compaction.Compacting`."""
+    is_all = is_triggered(body.input)
+    if not is_all and not body.context_management:
+        return None
+    managed = body.context_management or [
+        ContextManagement(type="compaction", compact_threshold=None)
+    ]
+    return {"threshold": managed[0].compact_threshold, "is_all": is_all}
+
+
+def is_triggered(given: str | list[Any] | None) -> bool:
+    return isinstance(given, list) and any(isinstance(one, CompactionTrigger) for one in given)
 
 
 def _given(value: Any, *, other: Any) -> Any:

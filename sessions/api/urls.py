@@ -5,6 +5,7 @@ from django.urls import path, re_path
 from sessions.api.endpoint import view
 from sessions.api.views import (
     chat,
+    compaction,
     container_files,
     containers,
     conversations,
@@ -92,6 +93,16 @@ urlpatterns = [
         name="api-conversation-item",
     ),
     path("responses", view(POST=responses.response_create), name="api-responses"),
+    path(
+        "responses/compact",
+        view(POST=compaction.response_compact),
+        name="api-response-compact",
+    ),
+    path(
+        "responses/input_tokens",
+        view(POST=compaction.tokens_count),
+        name="api-response-input-tokens",
+    ),
     path(
         "responses/<str:response_id>",
         view(GET=responses.response_get, DELETE=responses.response_delete),

@@ -180,6 +180,21 @@ class StepEnded(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class ContextCompacted(EventBody):
+    """From here on the model is given a shorter conversation; the log keeps the whole one. `content`
+    is sealed (responses/sealed.py). Tokens are of the request before, and of the summary that the
+    model wrote."""
+
+    type: ClassVar[str] = "context.compacted"
+    turn: int
+    content: str
+    tokens_before: int
+    tokens_after: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MessageDelta(EventBody):
     """`kind` is `text` or `reasoning`; `message_id` is unique in the session."""
 
@@ -392,6 +407,7 @@ EVENT_TYPES: dict[str, type[EventBody]] = {
         TurnEnded,
         StepStarted,
         StepEnded,
+        ContextCompacted,
         MessageDelta,
         MessageDone,
         ProviderRetry,

@@ -5,9 +5,9 @@ log. A provider that needs more than they hold (encrypted reasoning, its own ids
 """
 
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 Role: TypeAlias = Literal["user", "system", "developer"]
 
@@ -74,9 +74,22 @@ class ToolResultItem:
     """The item as a program sent it, where the Responses API takes it back like that."""
 
 
-Item: TypeAlias = UserMessage | AssistantMessage | Reasoning | ToolCall | ToolResultItem
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """A summary in place of what came before it (agent/compaction.py), for every model a message of
+    the user's. `calls` of the latest message's turn are in it."""
+
+    type: ClassVar[str] = "compacted"
+    text: str
+    calls: int = 0
+
+
+Item: TypeAlias = (
+    UserMessage | AssistantMessage | Reasoning | ToolCall | ToolResultItem | Compacted
+)
 _ITEM_TYPES: dict[str, Any] = {
-    cls.type: cls for cls in (UserMessage, AssistantMessage, Reasoning, ToolCall, ToolResultItem)
+    cls.type: cls
+    for cls in (UserMessage, AssistantMessage, Reasoning, ToolCall, ToolResultItem, Compacted)
 }
 
 
@@ -104,6 +117,9 @@ class ToolSpec:
     """Whether arguments must follow the schema to the letter."""
     native: dict[str, Any] | None = None
     """As the Responses API declares it, where it is no function there; elsewhere it is one."""
+    problem: Callable[[dict[str, Any]], str] | None = None
+    """What is wrong with arguments of a tool that the caller runs, for the model; empty for
+    nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +145,8 @@ class ModelRequest:
     items: Sequence[Item]
     tools: Sequence[ToolSpec]
     options: ModelOptions = ModelOptions()
+    purpose: Literal["answer", "summary"] = "answer"
+    """A summary is of the one message that the request then holds, without tools."""
 
 
 # Deltas, in the order they arrive: any number of text and reasoning pieces and retries, then the
@@ -137,12 +155,16 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class TextDelta:
+    """`index` tells the messages of one answer apart."""
+
     text: str
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
     text: str
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +178,10 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class ItemDone:
+    """`index` is that of its deltas."""
+
     item: AssistantMessage | Reasoning | ToolCall
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +219,15 @@ class Provider(Protocol):
     """What of a program's request it can honour; the rest has to be refused."""
 
     def stream(self, request: ModelRequest) -> AsyncIterator[Delta]: ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A provider whose endpoint can tell how long a request is."""
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        """None when it cannot after all. Raises: ProviderError."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sessions.providers.base import (
     AssistantMessage,
+    Compacted,
     Item,
     ModelOptions,
     ModelRequest,
@@ -40,6 +41,8 @@ def _add(messages: list[Message], item: Item, *, is_current: bool) -> None:
             content = [_part(part) for part in parts] if parts else text
             # Chat Completions servers know system; developer is a newer word for it.
             _said(messages, "user" if role == "user" else "system", content)
+        case Compacted(text):
+            _said(messages, "user", text)
         case AssistantMessage(text):
             message = _assistant(messages)
             message["content"] = (message["content"] or "") + text

@@ -1,7 +1,7 @@
 """Shape a conversation so that endpoints take it, whatever provider wrote it."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sessions.providers.base import CommandResult, Item, ToolCall, ToolResultItem
@@ -9,12 +9,13 @@ from sessions.providers.base import CommandResult, Item, ToolCall, ToolResultIte
 NO_RESULT = "No result: the turn was ended before the call was done."
 
 
-def with_paired_calls(items: Sequence[Item]) -> list[Item]:
+def with_paired_calls(conversation: Iterable[Item]) -> list[Item]:
     """Every call directly followed, after its siblings, by its result.
 
     Endpoints refuse a call without a result and a result without a call. A turn that was ended in
     between leaves the first kind: those get a result that says so.
     """
+    items = list(conversation)
     results = {item.tool_call_id: item for item in items if isinstance(item, ToolResultItem)}
     paired: list[Item] = []
     unanswered: list[ToolCall] = []

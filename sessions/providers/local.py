@@ -10,6 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from sessions.errors import ProviderError
 from sessions.providers.base import (
     Ability,
     AssistantMessage,
@@ -29,12 +30,14 @@ from sessions.providers.chat_messages import Message
 from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.local_model import LocalModel
 from sessions.providers.markdown import tool_call
-from sessions.providers.markdown_messages import fresh_messages, markdown_messages
+from sessions.providers.markdown_messages import fresh_messages, markdown_messages, plain_messages
 from sessions.providers.markdown_prompt import BLOCK_WANTED, SHORTER, has_succeeded
 from sessions.providers.openai_chat import OpenAIChat
 from sessions.providers.outstanding import outstanding_files
 from sessions.providers.reply_opening import FREE, Opening, opening
+from sessions.providers.retry import PassingFailure
 from sessions.providers.script import since_user
+from sessions.providers.tokenizing import counted
 
 MAX_REPLY_TOKENS = 2048
 SAMPLING = {
@@ -62,6 +65,14 @@ class LocalProvider:
         """Waits until the model is downloaded and loaded. Raises: ProviderError."""
         endpoint = await self.local_model.wait_ready()
         room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
+        if request.purpose == "summary":
+            chat = OpenAIChat(
+                endpoint, "local", self.retry, extra_body=SAMPLING | _asked(request.options)
+            )
+            async with aclosing(chat.stream_messages(plain_messages(request, room))) as summed:
+                async for delta in summed:
+                    yield delta
+            return
         messages = markdown_messages(request.items, max_tokens=room)
         async with aclosing(
             self._ask(
@@ -90,6 +101,18 @@ class LocalProvider:
         async with aclosing(self._ask(endpoint, messages, freer, request.items)) as deltas:
             async for delta in deltas:
                 yield delta
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        """As the model reads it, cut to what it takes; None while it is not loaded."""
+        if self.local_model.status().state != "ready":
+            return None
+        room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
+        messages = markdown_messages(request.items, max_tokens=room)
+        endpoint = await self.local_model.wait_ready()
+        try:
+            return await counted(endpoint, messages)
+        except (ProviderError, PassingFailure):
+            return None
 
     async def _ask(
         self,

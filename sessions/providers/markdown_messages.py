@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from sessions.providers.base import (
     AssistantMessage,
+    Compacted,
     Item,
+    ModelRequest,
     ToolCall,
     ToolResultItem,
     UserMessage,
@@ -37,6 +39,18 @@ def markdown_messages(items: Sequence[Item], *, max_tokens: int) -> list[Message
     return [{"role": "system", "content": told}, *conversation]
 
 
+def plain_messages(request: ModelRequest, max_tokens: int) -> list[Message]:
+    """Of a request for words alone: its one message cut to `max_tokens`, head and tail."""
+    text, _ = since_user(request.items)
+    room = int(max_tokens * CHARS_PER_TOKEN) - len(request.instructions)
+    if len(text) > room:
+        text = f"{text[: room // 4]}\n{_LEFT_OUT}\n{text[room // 4 - room :]}"
+    return [
+        {"role": "system", "content": request.instructions},
+        {"role": "user", "content": text},
+    ]
+
+
 def fresh_messages(items: Sequence[Item]) -> list[Message]:
     """The latest task, what was made for it, and what is missing or how the last block failed.
 
@@ -66,6 +80,8 @@ def _messages(items: Sequence[Item]) -> list[Message]:
         match item:
             case UserMessage(text):
                 messages.append({"role": "user", "content": text, "is_person": True})
+            case Compacted(text):
+                messages.append({"role": "user", "content": text})
             case AssistantMessage(text):
                 messages.append({"role": "assistant", "content": text})
             case ToolCall():

@@ -12,6 +12,7 @@ import openai
 from openai.types.responses import ResponseIncludable, ResponseStreamEvent
 from openai.types.shared_params import Reasoning
 
+from sessions.errors import ProviderError
 from sessions.providers.base import ALL_ABILITIES, Ability, Delta, ModelRequest
 from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.openai_errors import (
@@ -21,19 +22,20 @@ from sessions.providers.openai_errors import (
     failure,
     refused_parameter,
 )
+from sessions.providers.patches import APPLY_PATCH
 from sessions.providers.responses_input import (
     responses_input,
     responses_options,
     responses_tools,
 )
 from sessions.providers.responses_reply import ResponsesReply
-from sessions.providers.retry import with_retries
+from sessions.providers.retry import PassingFailure, with_retries
 
 _INCLUDE: list[ResponseIncludable] = ["reasoning.encrypted_content"]
 _REASONING: Reasoning = {"summary": "auto"}
 _OPTIONAL = {"include", "reasoning"}
 """Models that do not reason refuse these; they are then left out for good."""
-_SHELL = "shell"
+_TOOLS = ("shell", APPLY_PATCH)
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class OpenAIResponses:
     is_tool_markdown: bool = False
     takes: frozenset[Ability] = ALL_ABILITIES
     _refused: set[str] = field(default_factory=set)
-    """Optional parameters, and the shell tool, that this model does not take."""
+    """Optional parameters, and tools of the API's own, that this model does not take."""
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
         """Raises, from the iterator: ProviderError."""
@@ -53,6 +55,29 @@ class OpenAIResponses:
         async with aclosing(deltas):
             async for delta in deltas:
                 yield delta
+
+    async def count_tokens(self, request: ModelRequest) -> int | None:
+        """As the endpoint counts; None for one that does not know how, or cannot at the moment."""
+        has_shell, has_patch = (name not in self._refused for name in _TOOLS)
+        try:
+            async with connected(self.endpoint, self.model) as client:
+                counted = await client.responses.input_tokens.count(
+                    model=self.model,
+                    instructions=request.instructions or openai.omit,
+                    input=cast(
+                        "Any",
+                        responses_input(request.items, has_shell=has_shell, has_patch=has_patch),
+                    ),
+                    tools=cast(
+                        "Any",
+                        responses_tools(request.tools, has_shell=has_shell, has_patch=has_patch),
+                    ),
+                )
+        except (ProviderError, PassingFailure):
+            return None
+        # Servers that do not know the address may answer it with anything.
+        tokens: object = getattr(counted, "input_tokens", None)
+        return tokens if isinstance(tokens, int) else None
 
     async def _attempt(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         reply = ResponsesReply()
@@ -75,18 +100,24 @@ class OpenAIResponses:
         self, client: openai.AsyncOpenAI, request: ModelRequest
     ) -> openai.AsyncStream[ResponseStreamEvent]:
         while True:
-            has_shell = _SHELL not in self._refused
+            has_shell, has_patch = (name not in self._refused for name in _TOOLS)
             try:
                 return await client.responses.create(
                     model=self.model,
                     instructions=request.instructions or openai.omit,
-                    input=cast("Any", responses_input(request.items, has_shell=has_shell)),
-                    tools=cast("Any", responses_tools(request.tools, has_shell=has_shell)),
+                    input=cast(
+                        "Any",
+                        responses_input(request.items, has_shell=has_shell, has_patch=has_patch),
+                    ),
+                    tools=cast(
+                        "Any",
+                        responses_tools(request.tools, has_shell=has_shell, has_patch=has_patch),
+                    ),
                     store=False,
                     stream=True,
                     include=openai.omit if "include" in self._refused else _INCLUDE,
                     reasoning=self._reasoning(request),
-                    extra_body=responses_options(request.options),
+                    extra_body=responses_options(request.options, refused=self._refused),
                 )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 name = self._refused_now(error)
@@ -105,7 +136,6 @@ class OpenAIResponses:
         if name is None and "encrypted content" in error.message.lower():
             name = "include"
         # "Tool 'shell' is not supported with this model": it may still take functions.
-        is_about_shell = "shell" in error.message.lower() and "support" in error.message.lower()
-        if name is None and is_about_shell:
-            name = _SHELL
+        if name is None and "support" in error.message.lower():
+            name = next((tool for tool in _TOOLS if tool in error.message.lower()), None)
         return name if name not in self._refused else None

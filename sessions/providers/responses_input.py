@@ -4,12 +4,14 @@ Nothing is stored at the endpoint, so each request carries the whole conversatio
 from this API go back as they came, less what the endpoint would look up in its own store.
 """
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from sessions.providers.base import (
     AssistantMessage,
     CommandResult,
+    Compacted,
     Item,
     ModelOptions,
     Reasoning,
@@ -24,20 +26,23 @@ from sessions.providers.conversation import (
     result_text,
     with_paired_calls,
 )
+from sessions.providers.patches import APPLY_PATCH
 from sessions.providers.tool_arguments import arguments_text
 
 Input = dict[str, Any]
 SHELL = "shell"
-NATIVE_CALLS = frozenset({"custom_tool_call", "tool_search_call"})
+NATIVE_CALLS = frozenset({"custom_tool_call", "tool_search_call", "apply_patch_call"})
 """Calls of tools that are no functions, which the API takes back as they came."""
 _ENDS_OF_THEIR_OWN = {"exit", "timeout"}
 
 
-def responses_input(items: Sequence[Item], *, has_shell: bool) -> list[Input]:
-    """`has_shell` tells whether the endpoint knows the shell tool, or takes it as a function."""
+def responses_input(
+    items: Sequence[Item], *, has_shell: bool, has_patch: bool = True
+) -> list[Input]:
+    """Whether the endpoint knows the tools `shell` and `apply_patch`, or takes them as functions."""
     made: list[Input] = []
     shell_calls: dict[str, ToolCall] = {}
-    for item in with_paired_calls(items):
+    for item in with_paired_calls(items if has_patch else map(_without_patch, items)):
         if isinstance(item, ToolCall) and has_shell and item.name == SHELL:
             shell_calls[item.tool_call_id] = item
         if isinstance(item, ToolResultItem) and item.tool_call_id in shell_calls:
@@ -47,10 +52,21 @@ def responses_input(items: Sequence[Item], *, has_shell: bool) -> list[Input]:
     return made
 
 
+def _without_patch(item: Item) -> Item:
+    """As of a function."""
+    if isinstance(item, ToolCall | ToolResultItem):
+        kind = str((item.raw or {}).get("type", ""))
+        if kind.startswith("apply_patch_call"):
+            return dataclasses.replace(item, raw=None)
+    return item
+
+
 def _plain(item: Item, *, is_shell: bool) -> Iterator[Input]:
     match item:
         case UserMessage(text, role, parts):
             yield {"role": role, "content": parts or text}
+        case Compacted(text):
+            yield {"role": "user", "content": text}
         case AssistantMessage(text, raw):
             yield _replayed(raw, "message") or {"role": "assistant", "content": text}
         case Reasoning(_, raw):
@@ -133,14 +149,18 @@ def _command_output(result: CommandResult) -> dict[str, Any]:
     return {"stdout": result.stdout, "stderr": stderr, "outcome": outcome}
 
 
-def responses_tools(tools: Sequence[ToolSpec], *, has_shell: bool) -> list[dict[str, Any]]:
-    return [_tool(tool, has_shell=has_shell) for tool in tools]
+def responses_tools(
+    tools: Sequence[ToolSpec], *, has_shell: bool, has_patch: bool = True
+) -> list[dict[str, Any]]:
+    return [_tool(tool, has_shell=has_shell, has_patch=has_patch) for tool in tools]
 
 
-def _tool(tool: ToolSpec, *, has_shell: bool) -> dict[str, Any]:
+def _tool(tool: ToolSpec, *, has_shell: bool, has_patch: bool) -> dict[str, Any]:
     if has_shell and tool.name == SHELL:
         return {"type": "shell", "environment": {"type": "local"}}
-    return tool.native or {
+    is_known = has_patch or (tool.native or {}).get("type") != APPLY_PATCH
+    native = tool.native if is_known else None
+    return native or {
         "type": "function",
         "name": tool.name,
         "description": tool.description,
@@ -149,14 +169,18 @@ def _tool(tool: ToolSpec, *, has_shell: bool) -> dict[str, Any]:
     }
 
 
-def responses_options(options: ModelOptions) -> dict[str, Any]:
-    """Fields of the request beside conversation, tools and reasoning."""
+def responses_options(options: ModelOptions, *, refused: Collection[str] = ()) -> dict[str, Any]:
+    """Fields of the request beside conversation, tools and reasoning; `refused` are tools that the
+    endpoint takes as functions."""
+    choice = options.tool_choice
+    if isinstance(choice, dict) and choice.get("type") in refused:
+        choice = {"type": "function", "name": choice["type"]}
     fields = {
         "temperature": options.temperature,
         "top_p": options.top_p,
         "max_output_tokens": options.max_output_tokens,
         "parallel_tool_calls": options.parallel_tool_calls,
-        "tool_choice": options.tool_choice,
+        "tool_choice": choice,
         "text": options.text,
         "truncation": options.truncation,
     }

@@ -18,11 +18,18 @@ from sessions.providers.base import (
     TextDelta,
     ToolCall,
 )
+from sessions.providers.patches import APPLY_PATCH
 from sessions.providers.tool_arguments import parse_arguments
 
 _TEXT_EVENTS = {"response.output_text.delta", "response.refusal.delta"}
 _REASONING_EVENTS = {"response.reasoning_summary_text.delta", "response.reasoning_text.delta"}
-CALLS = {"shell_call", "function_call", "custom_tool_call", "tool_search_call"}
+CALLS = {
+    "shell_call",
+    "function_call",
+    "custom_tool_call",
+    "tool_search_call",
+    "apply_patch_call",
+}
 _TERMINAL_EVENTS = {"response.completed", "response.incomplete", "response.failed"}
 
 
@@ -39,14 +46,15 @@ class ResponsesReply:
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[Delta]:
         kind = event.get("type")
+        index = int(event.get("output_index") or 0)
         if kind in _TEXT_EVENTS:
-            yield TextDelta(str(event.get("delta") or ""))
+            yield TextDelta(str(event.get("delta") or ""), index)
         elif kind in _REASONING_EVENTS:
-            yield ReasoningDelta(str(event.get("delta") or ""))
+            yield ReasoningDelta(str(event.get("delta") or ""), index)
         elif kind == "response.reasoning_summary_part.added" and event.get("summary_index"):
-            yield ReasoningDelta("\n\n")
+            yield ReasoningDelta("\n\n", index)
         elif kind == "response.output_item.done":
-            self._items[int(event.get("output_index") or 0)] = event["item"]
+            self._items[index] = event["item"]
         elif kind == "error":
             nested = event.get("error")
             self.failure = dict(nested if isinstance(nested, Mapping) else event)
@@ -69,7 +77,7 @@ class ResponsesReply:
             item = to_item(self._items[index])
             if item is not None:
                 has_calls = has_calls or isinstance(item, ToolCall)
-                yield ItemDone(item)
+                yield ItemDone(item, index)
         usage = (self.response or {}).get("usage") or {}
         yield Finished(
             input_tokens=int(usage.get("input_tokens") or 0),
@@ -106,6 +114,13 @@ def to_item(raw: dict[str, Any]) -> AssistantMessage | Reasoning | ToolCall | No
             return ToolCall(
                 call_id, name, parse_arguments(name, raw.get("arguments") or ""), raw=raw
             )
+        case _:
+            return _native_item(raw)
+
+
+def _native_item(raw: dict[str, Any]) -> ToolCall | None:
+    """Of tools that the caller runs and that are no functions."""
+    match raw:
         case {"type": "custom_tool_call", "call_id": str() as call_id, "name": str() as name}:
             return ToolCall(call_id, name, {"input": str(raw.get("input") or "")}, raw=raw)
         case {"type": "tool_search_call", "call_id": str() as call_id, "execution": "client"}:
@@ -113,6 +128,12 @@ def to_item(raw: dict[str, Any]) -> AssistantMessage | Reasoning | ToolCall | No
             return ToolCall(
                 call_id, "tool_search", found if isinstance(found, dict) else {}, raw=raw
             )
+        case {
+            "type": "apply_patch_call",
+            "call_id": str() as call_id,
+            "operation": dict() as operation,
+        }:
+            return ToolCall(call_id, APPLY_PATCH, operation, raw=raw)
         case _:
             return None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sessions.providers.base import Item, ToolCall, ToolResultItem, UserMessage
+from sessions.providers.base import Compacted, Item, ToolCall, ToolResultItem, UserMessage
 from sessions.providers.conversation import ending_text
 from sessions.providers.fences import Block, split
 from sessions.providers.markdown import tool_arguments
@@ -108,6 +108,7 @@ def since_user(items: Sequence[Item]) -> tuple[str, Sequence[Item]]:
 def next_step(script: Script, since: Sequence[Item]) -> ScriptStep | None:
     """The first step of which not all calls were made yet; None after the last."""
     made = sum(isinstance(item, ToolCall) for item in since)
+    made += sum(item.calls for item in since if isinstance(item, Compacted))
     for step in script.steps:
         if made < len(step.calls):
             return step

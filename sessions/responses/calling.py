@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sessions.events.types import CallStarted
 from sessions.providers.base import ToolCall, ToolResultItem, item_from_json
+from sessions.providers.patches import APPLY_PATCH, operation_of
 from sessions.responses import output_items
 from sessions.responses.emitter import Emitter
 from sessions.responses.output_items import Fields, Origin
@@ -58,6 +59,8 @@ class Calling:
                 yield from self._custom_call(call)
             case "tool_search":
                 yield from self._tool_search(call)
+            case kind if kind == APPLY_PATCH:
+                yield from self._patch_call(call)
 
     def _shell_call(self, call: ToolCall, container_id: str | None) -> Iterator[Fields]:
         identifier = self._origin.id_of("shell_call", call.tool_call_id)
@@ -108,6 +111,22 @@ class Calling:
         given = item["input"]
         yield self._emit.event("response.custom_tool_call_input.delta", delta=given, **where)
         yield self._emit.event("response.custom_tool_call_input.done", input=given, **where)
+        yield self._emit.done(index, item)
+
+    def _patch_call(self, call: ToolCall) -> Iterator[Fields]:
+        operation = operation_of(call.arguments)
+        if operation is None:
+            return  # The model was told, and calls again.
+        identifier = self._origin.id_of("apply_patch_call", call.tool_call_id)
+        index = len(self._emit.output)
+        item = output_items.apply_patch_call(identifier, call, operation)
+        empty = {"diff": ""} if "diff" in operation else {}
+        yield self._emit.added(item | {"status": "in_progress", "operation": operation | empty})
+        if "diff" in operation:
+            event, diff = "response.apply_patch_call_operation_diff", operation["diff"]
+            where = {"item_id": identifier, "output_index": index}
+            yield self._emit.event(f"{event}.delta", delta=diff, **where)
+            yield self._emit.event(f"{event}.done", diff=diff, **where)
         yield self._emit.done(index, item)
 
     def _tool_search(self, call: ToolCall) -> Iterator[Fields]:

@@ -1,7 +1,7 @@
 """Items as programs send and get them, as items that a model is given."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sessions.agent.loop import pending_calls
@@ -14,12 +14,14 @@ from sessions.providers.base import (
     ToolResultItem,
     UserMessage,
 )
+from sessions.providers.patches import APPLY_PATCH
 from sessions.providers.tool_arguments import parse_arguments
 from sessions.responses.namespaces import name_within, tools_apart
 
 ApiItem = Mapping[str, Any]
 SHELL = "shell"
 TOOL_SEARCH = "tool_search"
+COMPACTION = "compaction"
 NOT_ENDED = "Stopped before it ended."
 UNDERSTOOD = frozenset(
     {
@@ -33,6 +35,9 @@ UNDERSTOOD = frozenset(
         "custom_tool_call_output",
         "tool_search_call",
         "tool_search_output",
+        "apply_patch_call",
+        "apply_patch_call_output",
+        COMPACTION,
     }
 )
 """Kinds of items that a model can be given here."""
@@ -41,17 +46,27 @@ CALLS = {
     "shell_call": "shell_call_output",
     "custom_tool_call": "custom_tool_call_output",
     "tool_search_call": "tool_search_output",
+    "apply_patch_call": "apply_patch_call_output",
 }
 """Kinds of calls, and the kind that answers each."""
 
 
-def model_items(items: Iterable[ApiItem], *, has_container: bool) -> list[Item]:
-    """Files of messages are in the container where there is one.
+def model_items(
+    items: Sequence[ApiItem],
+    *,
+    has_container: bool,
+    unseal: Callable[[str], list[Item]],
+) -> list[Item]:
+    """Files of messages are in the container where there is one. What stands before the newest
+    compaction is in that, which `unseal` opens. Raises: what that raises.
 
     Every call with a result: those that were cut off get one that says so, for what is not
     answered would be run. Items of a kind that is not in `UNDERSTOOD` are left out."""
     made: list[Item] = []
-    for item in items:
+    newest = max((i for i, one in enumerate(items) if one["type"] == COMPACTION), default=-1)
+    if newest >= 0:
+        made += unseal(items[newest]["encrypted_content"])
+    for item in items[newest + 1 :]:
         made.extend(_model_item(item, has_container=has_container))
     return made + results_missing(made)
 
@@ -113,6 +128,11 @@ def _native(item: ApiItem) -> Iterable[Item]:
             yield ToolCall(call_id, TOOL_SEARCH, arguments, raw=dict(item))
         case {"type": "tool_search_output", "call_id": str() as call_id, "tools": tools}:
             yield ToolResultItem(call_id, TOOL_SEARCH, text=json.dumps(tools), raw=dict(item))
+        case {"type": "apply_patch_call", "call_id": call_id, "operation": operation}:
+            yield ToolCall(call_id, APPLY_PATCH, dict(operation), raw=dict(item))
+        case {"type": "apply_patch_call_output", "call_id": call_id, "status": status}:
+            told = f"{status}\n{item.get('output') or ''}".strip()
+            yield ToolResultItem(call_id, APPLY_PATCH, text=told, raw=dict(item))
 
 
 def _part(part: Mapping[str, Any], *, has_container: bool) -> dict[str, Any]:

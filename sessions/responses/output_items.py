@@ -112,6 +112,20 @@ def tool_search_call(identifier: str, call: ToolCall, *, status: str) -> Fields:
     }
 
 
+def apply_patch_call(identifier: str, call: ToolCall, operation: Mapping[str, str]) -> Fields:
+    return {
+        "id": identifier,
+        "type": "apply_patch_call",
+        "status": "completed",
+        "call_id": call.tool_call_id,
+        "operation": dict(operation),
+    }
+
+
+def compaction(identifier: str, content: str) -> Fields:
+    return {"id": identifier, "type": "compaction", "encrypted_content": content}
+
+
 def shell_call(identifier: str, call: ToolCall, *, container_id: str | None) -> Fields:
     return {
         "id": identifier,

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from sessions.models import ApiResponse
+from sessions.providers.patches import APPLY_PATCH
 from sessions.responses.ids import CONTAINER, CONVERSATION, RESPONSE, format_id
 from sessions.responses.namespaces import names_apart, tools_apart
 from sessions.responses.output_items import Origin
@@ -13,9 +14,10 @@ from sessions.responses.translate import About, Outcome, response_of
 
 SHELL = "shell"
 TOOL_SEARCH = "tool_search"
-_INNER = frozenset({"include", "given", "found", "sent_text", "local_skills"})
+_INNER = frozenset({"include", "given", "found", "sent_text", "local_skills", "compaction"})
 """What of a request is not given back: what to include, which fields were sent at all, the
-functions that the program's own search for tools brought up, and skills of its own."""
+functions that the program's own search for tools brought up, skills of its own, and how the
+conversation is kept short."""
 
 
 def about(response: ApiResponse, turn: int) -> About:
@@ -27,7 +29,9 @@ def about(response: ApiResponse, turn: int) -> About:
     for tool in tools:
         if tool["type"] == SHELL:
             container_id = tool["environment"].get("container_id")
-        if tool["type"] == TOOL_SEARCH or (tool["type"] == SHELL and container_id is None):
+        if tool["type"] in (TOOL_SEARCH, APPLY_PATCH) or (
+            tool["type"] == SHELL and container_id is None
+        ):
             theirs[tool["type"]] = tool["type"]
     return About(
         origin=Origin(response.id, response.session_id or response.id),

@@ -19,6 +19,8 @@ class _Said:
     kind: Kind
     index: int
     item_id: str
+    message_id: str
+    """Of its deltas in the log."""
     text: str = ""
     is_text_done: bool = False
 
@@ -27,14 +29,17 @@ class Saying:
     def __init__(self, emit: Emitter, origin: Origin) -> None:
         self._emit = emit
         self._origin = origin
-        self._said: dict[Kind, _Said] = {}
+        self._said: list[_Said] = []
+        """In their order; those that are whole in the log leave it."""
 
-    def delta(self, kind: Kind, text: str) -> Iterator[Fields]:
-        if kind == "message" and (thought := self._said.get("reasoning")) is not None:
-            yield from self._text_done(thought)
-        said = self._said.get(kind)
+    def delta(self, kind: Kind, text: str, message_id: str) -> Iterator[Fields]:
+        said = next((one for one in self._said if one.message_id == message_id), None)
         if said is None:
-            said = yield from self._begin(kind)
+            # One is said after the other; what an endpoint made of each is told at the end.
+            for earlier in self._said:
+                if earlier.kind == "reasoning":
+                    yield from self._text_done(earlier)
+            said = yield from self._begin(kind, message_id)
         said.text += text
         if kind == "message":
             yield self._part(
@@ -45,10 +50,10 @@ class Saying:
                 said, "response.reasoning_summary_text.delta", delta=text, summary_index=0
             )
 
-    def _begin(self, kind: Kind) -> Generator[Fields, None, _Said]:
+    def _begin(self, kind: Kind, message_id: str) -> Generator[Fields, None, _Said]:
         index = len(self._emit.output)
-        said = _Said(kind, index, self._origin.id_of(kind, str(index)))
-        self._said[kind] = said
+        said = _Said(kind, index, self._origin.id_of(kind, str(index)), message_id)
+        self._said.append(said)
         if kind == "message":
             item = output_items.message(said.item_id, "", status="in_progress", raw=None)
             yield self._emit.added(item | {"content": []})
@@ -103,12 +108,12 @@ class Saying:
 
     def _close(self, said: _Said, item: Fields) -> Iterator[Fields]:
         yield from self._text_done(said, item.get("content"))
-        del self._said[said.kind]
+        self._said.remove(said)
         yield self._emit.done(said.index, item)
 
     def leave_open(self) -> Iterator[Fields]:
         """What an attempt that was cut off had said stays, and says that it is not whole."""
-        for said in list(self._said.values()):
+        for said in list(self._said):
             if said.kind == "message":
                 item = output_items.message(said.item_id, said.text, status="incomplete", raw=None)
             else:
@@ -138,13 +143,15 @@ class Saying:
                 yield from self._close(said, made)
 
     def _whole(self, kind: Kind, text: str) -> Generator[Fields, None, _Said]:
-        """The one that is being said; an endpoint that does not stream says it at once."""
-        if kind not in self._said:
+        """The first of its kind that was being said, or that which said just this; an endpoint that does
+        not stream says it at once."""
+        there = [one for one in self._said if one.kind == kind]
+        there = [one for one in there if one.text == text] or there
+        if not there:
+            there = [(yield from self._begin(kind, ""))]
             if text:
-                yield from self.delta(kind, text)
-            else:
-                yield from self._begin(kind)
-        said = self._said[kind]
+                yield from self.delta(kind, text, "")
+        said = there[0]
         said.text = text or said.text
         return said
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from sessions.events.types import (
     CallEnded,
     CallStarted,
+    ContextCompacted,
     EventBody,
     MessageDelta,
     Notice,
@@ -29,6 +30,7 @@ from sessions.events.types import (
     TurnStarted,
 )
 from sessions.providers.base import AssistantMessage, Reasoning, ToolCall, item_from_json
+from sessions.responses import output_items
 from sessions.responses.calling import Calling
 from sessions.responses.emitter import Emitter
 from sessions.responses.output_items import Fields, Origin
@@ -42,6 +44,7 @@ OUTCOME_TYPES = tuple(
         TurnEnded,
         StepStarted,
         StepEnded,
+        ContextCompacted,
         MessageDelta,
         Notice,
         CallStarted,
@@ -143,8 +146,10 @@ class Translation:
         match body:
             case StepStarted():
                 yield from self._saying.leave_open()
-            case MessageDelta(_, kind, text):
-                yield from self._saying.delta("message" if kind == "text" else kind, text)
+            case MessageDelta(message_id, kind, text):
+                yield from self._saying.delta(
+                    "message" if kind == "text" else "reasoning", text, message_id
+                )
             case StepEnded(items=items):
                 for item in map(item_from_json, items):
                     if isinstance(item, AssistantMessage | Reasoning):
@@ -153,6 +158,12 @@ class Translation:
                         yield from self._saying.leave_open()
                         yield from self._calling.call(item)
                 yield from self._saying.leave_open()
+            case ContextCompacted(content=content):
+                yield from self._saying.leave_open()
+                identifier = self._about.origin.id_of("compaction", str(len(self._emit.output)))
+                made = output_items.compaction(identifier, content)
+                yield self._emit.added(made)
+                yield self._emit.done(len(self._emit.output) - 1, made)
             case Notice(code=code) if code in _INCOMPLETE:
                 self._cut = _INCOMPLETE[code]
 
@@ -215,7 +226,6 @@ class Translation:
 def response_of(skeleton: Mapping[str, Any], outcome: Outcome) -> Fields:
     """A response that has ended, as it is given back."""
     reason = outcome.incomplete_reason
-    total = outcome.input_tokens + outcome.output_tokens
     return {
         **skeleton,
         "status": outcome.status,
@@ -223,11 +233,15 @@ def response_of(skeleton: Mapping[str, Any], outcome: Outcome) -> Fields:
         "error": outcome.error,
         "incomplete_details": {"reason": reason} if reason else None,
         "output": outcome.output,
-        "usage": {
-            "input_tokens": outcome.input_tokens,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": outcome.output_tokens,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": total,
-        },
+        "usage": usage_of(outcome.input_tokens, outcome.output_tokens),
+    }
+
+
+def usage_of(input_tokens: int, output_tokens: int) -> Fields:
+    return {
+        "input_tokens": input_tokens,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": output_tokens,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": input_tokens + output_tokens,
     }

@@ -1,7 +1,8 @@
 """Rebuild a session's conversation, and where a turn stands in it, from the log."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from urllib.parse import unquote
 
 from sessions.agent.loop import TurnState
@@ -10,6 +11,7 @@ from sessions.events import log
 from sessions.events.types import (
     CallEnded,
     CallStarted,
+    ContextCompacted,
     Output,
     OutputDropped,
     StepEnded,
@@ -21,30 +23,49 @@ from sessions.events.types import (
 )
 from sessions.providers.base import Item, ToolCall, UserMessage, item_from_json
 from sessions.responses.model_items import results_missing
+from sessions.responses.sealed import SealBrokenError
 
 _CALL_TYPES = ("call.started", "output", "output.dropped", "call.ended")
-_TYPES = ("turn.queued", "turn.started", "turn.ended", "step.ended", "tool.result")
+_TYPES = (
+    "turn.queued",
+    "turn.started",
+    "turn.ended",
+    "step.ended",
+    "tool.result",
+    "context.compacted",
+)
+Unseal = Callable[[str], list[Item]]
 
 
 async def turn_state(
-    session_id: uuid.UUID, turn: int, *, goes_on_from: Sequence[Item] | None = None
+    session_id: uuid.UUID,
+    turn: int,
+    *,
+    unseal: Unseal,
+    goes_on_from: Sequence[Item] | None = None,
 ) -> TurnState:
     """Everything said up to now, with the steps and tokens of turn number `turn`. With
-    `goes_on_from`, what the turn itself said behind those items."""
+    `goes_on_from`, what the turn itself said behind those items. `unseal` opens what was compacted;
+    what it cannot open is read as it was before."""
     events: list[StoredEvent] = []
     after = 0
     while batch := await log.read(session_id, after=after, types=_TYPES):
         events += batch
         after = batch[-1].seq
-    return _replay(events, turn, goes_on_from)
+    return _replay(events, turn, goes_on_from, unseal)
 
 
 def _replay(
-    events: list[StoredEvent], turn: int, goes_on_from: Sequence[Item] | None
+    events: list[StoredEvent],
+    turn: int,
+    goes_on_from: Sequence[Item] | None,
+    unseal: Unseal,
 ) -> TurnState:
+    is_compacted = False
     messages: dict[int, str] = {}
     items: list[Item] = []
-    step = tokens = output_tokens = calls = 0
+    step = tokens = output_tokens = 0
+    called: list[str] = []
     used_ids: set[str] = set()
     for event in events:
         match event.body:
@@ -64,10 +85,18 @@ def _replay(
                     step = ended.step
                     tokens += ended.input_tokens + ended.output_tokens
                     output_tokens += ended.output_tokens
-                    calls += sum(item["type"] == ToolCall.type for item in ended.items)
+                    called += [item.name for item in said if isinstance(item, ToolCall)]
+            case ContextCompacted() as compacted:
+                with suppress(SealBrokenError):
+                    items = unseal(compacted.content)
+                is_own = compacted.turn == turn
+                is_compacted = is_compacted or is_own
+                tokens += is_own * (compacted.input_tokens + compacted.output_tokens)
             case ToolResult(_, item):
                 items.append(item_from_json(item))
-    return TurnState(turn, items, step, tokens, output_tokens, calls, frozenset(used_ids))
+    return TurnState(
+        turn, items, step, tokens, output_tokens, called, frozenset(used_ids), is_compacted
+    )
 
 
 async def recorded_calls(session_id: uuid.UUID) -> dict[str, RecordedCall]:

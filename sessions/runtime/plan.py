@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from sessions.agent.compaction import Compacting
 from sessions.agent.limits import TurnLimits
 from sessions.agent.loop import TurnState
 from sessions.agent.prompts import instructions, place
@@ -14,10 +16,14 @@ from sessions.agent.tools.shell import SPEC as SHELL_SPEC
 from sessions.agent.tools.shell import ShellTool
 from sessions.models import ApiResponse, Session, Turn
 from sessions.providers.base import ModelOptions, Provider, ToolSpec
+from sessions.providers.patches import APPLY_PATCH
+from sessions.providers.patches import SPEC as PATCH_SPEC
 from sessions.responses.context import items_before
 from sessions.responses.model_items import model_items
 from sessions.responses.namespaces import NAMESPACE, tools_apart
 from sessions.responses.resource import about
+from sessions.responses.sealed import seal, unseal
+from sessions.responses.translate import About
 from sessions.runtime.conversation import turn_state
 from sessions.runtime.skills import skills_of, with_skills
 from sessions.sandbox.limits import Limits
@@ -40,6 +46,7 @@ class TurnPlan:
     state: TurnState
     limits: TurnLimits
     options: ModelOptions
+    compacting: Compacting | None
 
 
 async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
@@ -59,9 +66,13 @@ async def plan_turn(session: Session, turn: Turn, provider: Provider) -> TurnPla
         instructions=instructions(limits),
         tools=_tools(provider),
         callers_tools=(),
-        state=with_skills(await turn_state(session.id, turn.number), await skills_of(session.id)),
+        state=with_skills(
+            await turn_state(session.id, turn.number, unseal=partial(unseal, session.owner_id)),
+            await skills_of(session.id),
+        ),
         limits=TurnLimits(limits.max_steps, limits.max_tokens),
         options=ModelOptions(),
+        compacting=Compacting(partial(seal, session.owner_id)),
     )
 
 
@@ -74,27 +85,28 @@ async def _plan_response(
 ) -> TurnPlan:
     asked = response.request
     about_it = about(response, turn.number)
-    has_container = about_it.container_id is not None
-    tools = tools_apart(asked["tools"])
-    tools = _allowed([*tools, *asked["found"]], asked["tool_choice"])
-    told = [place(limits)] if has_container else []
-    if asked["instructions"]:
-        told.append(asked["instructions"])
+    told, tools, callers_tools = told_and_tools(about_it, asked, provider, limits)
+    in_container = has_container(response)
     before = await items_before(response.previous, response.conversation)
-    items = model_items([*before, *response.input], has_container=has_container)
-    state = await turn_state(turn.session_id, turn.number, goes_on_from=items)
+    opened = partial(unseal, response.owner_id)
+    items = model_items([*before, *response.input], has_container=in_container, unseal=opened)
+    state = await turn_state(turn.session_id, turn.number, unseal=opened, goes_on_from=items)
+    compaction = asked.get("compaction")
     return TurnPlan(
-        instructions="\n\n".join(told),
-        tools=_tools(provider) if has_container and _has(tools, "shell") else [],
-        callers_tools=_callers_tools(tools, about_it.callers_tools),
-        state=with_skills(state, await _skills(turn, asked, has_container=has_container)),
+        instructions=told,
+        tools=tools,
+        callers_tools=callers_tools,
+        state=with_skills(state, await _skills(turn, asked, has_container=in_container)),
         limits=TurnLimits(
             limits.max_steps,
             limits.max_tokens,
             max_output_tokens=asked["max_output_tokens"],
             max_calls=asked["max_tool_calls"],
         ),
-        options=_options(asked),
+        options=model_options(asked),
+        compacting=Compacting(partial(seal, response.owner_id), **compaction)
+        if compaction
+        else None,
     )
 
 
@@ -103,6 +115,24 @@ async def _skills(turn: Turn, asked: dict[str, Any], *, has_container: bool) -> 
     if has_container:
         return await skills_of(turn.session_id)
     return [SkillOnOffer(**skill) for skill in asked.get("local_skills", ())]
+
+
+def has_container(response: ApiResponse) -> bool:
+    return about(response, 0).container_id is not None
+
+
+def told_and_tools(
+    about_it: About, asked: Mapping[str, Any], provider: Provider, limits: Limits
+) -> tuple[str, list[Tool], list[ToolSpec]]:
+    """Instructions, tools of ours and tools of the caller for what was `asked`."""
+    with_container = about_it.container_id is not None
+    every = [*tools_apart(asked["tools"]), *asked["found"]]
+    tools = _allowed(every, asked["tool_choice"])
+    told = [place(limits)] if with_container else []
+    if asked["instructions"]:
+        told.append(asked["instructions"])
+    ours = _tools(provider) if with_container and _has(tools, "shell") else []
+    return "\n\n".join(told), ours, _callers_tools(tools, about_it.callers_tools)
 
 
 def _callers_tools(
@@ -115,6 +145,8 @@ def _callers_tools(
 
 def _spec(tool: dict[str, Any]) -> ToolSpec:
     given = {key: value for key, value in tool.items() if value is not None and key != NAMESPACE}
+    if tool["type"] == APPLY_PATCH:
+        return PATCH_SPEC
     if tool["type"] == "custom":
         return ToolSpec(
             name=tool["name"],
@@ -154,7 +186,7 @@ def _allowed(tools: list[dict[str, Any]], choice: str | dict[str, Any]) -> list[
     return [tool for tool in tools if (tool["type"], tool.get("name")) in named]
 
 
-def _options(asked: dict[str, Any]) -> ModelOptions:
+def model_options(asked: dict[str, Any]) -> ModelOptions:
     """What was asked for, not what it is by default: endpoints differ in what they take."""
     given = set(asked["given"])
 

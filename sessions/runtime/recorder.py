@@ -9,7 +9,7 @@ from django.db.models import F
 
 from sessions.errors import LeaseLostError
 from sessions.events import bus, log
-from sessions.events.types import EventBody, StepEnded
+from sessions.events.types import ContextCompacted, EventBody, StepEnded
 from sessions.models import Session
 from sessions.runtime.lastline import LastLine
 from sessions.runtime.pending import MAX_PENDING_BYTES, PendingEvents
@@ -113,7 +113,7 @@ class SessionRecorder:
 
     async def _count_tokens(self, batch: list[EventBody]) -> None:
         for body in batch:
-            if isinstance(body, StepEnded):
+            if isinstance(body, StepEnded | ContextCompacted):
                 await Session.objects.filter(id=self._session.id).aupdate(
                     input_tokens=F("input_tokens") + body.input_tokens,
                     output_tokens=F("output_tokens") + body.output_tokens,

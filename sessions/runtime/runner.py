@@ -25,6 +25,7 @@ from sessions.errors import (
 )
 from sessions.events import bus, log
 from sessions.events.types import (
+    ContextCompacted,
     Notice,
     SessionStatus,
     StepEnded,
@@ -50,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 ENGINE_WAIT_S = 2.0
 CONNECT_TRIES = 4
+_COST = (StepEnded.type, ContextCompacted.type)
+"""Events that tell of tokens."""
 STATUS_AFTER: dict[TurnEndReason, Status] = {"stopped": Status.STOPPED, "failed": Status.FAILED}
 
 
@@ -185,6 +188,7 @@ class Runner:
                 limits=plan.limits,
                 callers_tools=plan.callers_tools,
                 options=plan.options,
+                compacting=plan.compacting,
             )
 
     @asynccontextmanager
@@ -263,11 +267,14 @@ class Runner:
     async def _tokens(self, recorder: SessionRecorder) -> tuple[int, int]:
         await recorder.flush()
         total_in = total_out = after = 0
-        while batch := await log.read(self.session.id, after=after, types=("step.ended",)):
+        while batch := await log.read(self.session.id, after=after, types=_COST):
             after = batch[-1].seq
             for event in batch:
                 body = event.body
-                if isinstance(body, StepEnded) and body.turn == self.turn.number:
+                if (
+                    isinstance(body, StepEnded | ContextCompacted)
+                    and body.turn == self.turn.number
+                ):
                     total_in += body.input_tokens
                     total_out += body.output_tokens
         return total_in, total_out

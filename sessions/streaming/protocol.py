@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sessions.errors import InvalidInputError, OutsideWorkspaceError
-from sessions.events.types import MessageDone, Output, StepEnded, StoredEvent, ToolResult
+from sessions.events.types import (
+    ContextCompacted,
+    MessageDone,
+    Output,
+    StepEnded,
+    StoredEvent,
+    ToolResult,
+)
 from sessions.runtime.folder_watches import FolderNews
 from sessions.streaming.markdown import render_markdown
 from sessions.workspace.paths import format_path, parse_path
@@ -185,6 +192,8 @@ def event_to_json(event: StoredEvent) -> dict[str, Any]:
         fields["html"] = render_markdown(body.text)
     elif isinstance(body, StepEnded):
         del fields["items"]
+    elif isinstance(body, ContextCompacted):
+        del fields["content"]
     elif isinstance(body, ToolResult):
         del fields["item"]
         text = body.item.get("text")

@@ -66,6 +66,26 @@ def _event_names() -> dict[str, str]:
     return names
 
 
+def _patch_event(name: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "type": {"const": f"response.apply_patch_call_operation_diff.{name}"},
+        "sequence_number": {"type": "integer"},
+        "item_id": {"type": "string"},
+        "output_index": {"type": "integer"},
+        {"delta": "delta", "done": "diff"}[name]: {"type": "string"},
+    }
+    return {"properties": fields, "required": list(fields), "additionalProperties": False}
+
+
+RECORDED = {
+    _patch_event(name)["properties"]["type"]["const"]: _patch_event(name)
+    for name in ("delta", "done")
+}
+"""Events of the hosted API that its document does not have (github.com/vercel/ai has recordings)."""
+
+
 def event_schema(kind: str) -> dict[str, Any]:
     """Raises: KeyError for an event that the document does not know."""
+    if kind in RECORDED:
+        return RECORDED[kind]
     return {"$ref": f"#/components/schemas/{_event_names()[kind]}"}

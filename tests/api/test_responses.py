@@ -574,7 +574,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "tools[0].environment.image",
     ),
     "an item of a kind that no model here is given": (
-        {"input": [{"type": "compaction", "encrypted_content": "x"}]},
+        {"input": [{"type": "file_search_call", "id": "x", "queries": [], "status": "completed"}]},
         "input[0].type",
     ),
     "an output without its call": (

@@ -10,8 +10,16 @@ from django.contrib.auth.models import User
 from typing_extensions import override
 
 from sessions import services
+from sessions.api import response_stream
 from sessions.models import ApiResponse, Event, Session
-from sessions.providers.base import Delta, ItemDone, ModelRequest, ToolCall
+from sessions.providers.base import (
+    AssistantMessage,
+    Delta,
+    ItemDone,
+    ModelRequest,
+    TextDelta,
+    ToolCall,
+)
 from sessions.providers.scripted import ScriptedProvider
 from sessions.responses.settle import settle_left_over
 from sessions.runtime.process import Runtime
@@ -242,3 +250,54 @@ async def test_nothing_is_woken_by_a_pass_that_found_nothing_to_stop(
     await rows.aupdate(created_at="2020-01-01T00:00:00Z")
     await stop_abandoned()
     assert told == []
+
+
+@dataclasses.dataclass(slots=True)
+class TwoMessages(ScriptedProvider):
+    """Says two messages in one answer, and tells only at its end that both are whole."""
+
+    @override
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
+        yield TextDelta("First.", 0)
+        yield TextDelta("Second.", 1)
+        yield ItemDone(AssistantMessage("First."), 0)
+        yield ItemDone(AssistantMessage("Second."), 1)
+
+
+async def test_each_message_of_one_answer_has_its_own_words(
+    client: Client, sandbox_runtime: Runtime
+) -> None:
+    sandbox_runtime.models = ScriptedModels(TwoMessages())
+    stream = await client.responses.create(model="m", input="x", stream=True)
+    said = [
+        (event.output_index, event.delta)
+        async for event in stream
+        if event.type == "response.output_text.delta"
+    ]
+    assert said == [(0, "First."), (1, "Second.")]
+
+
+async def test_a_long_wait_for_an_answer_is_not_a_silent_one(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response_stream, "KEEP_ALIVE_S", 0.0)
+    answer = await client.responses.with_raw_response.create(
+        model="m", input="```bash\necho x\n```", tools=[SHELL]
+    )
+    assert answer.text.startswith(" ")
+    assert printed(answer.parse()) == ["x\n"]
+
+
+async def test_a_failure_once_it_was_asked_for_says_not_to_ask_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(response: ApiResponse) -> AsyncIterator[None]:
+        for reason in ("The disk is gone.",):
+            raise OSError(reason)
+        yield None
+
+    monkeypatch.setattr(response_stream, "events_of", broken)
+    with pytest.raises(openai.InternalServerError) as failed:
+        await client.responses.create(model="m", input="x")
+    assert failed.value.response.headers["x-should-retry"] == "false"
+    assert "disk" not in failed.value.message

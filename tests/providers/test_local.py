@@ -11,6 +11,7 @@ from sessions.providers.base import (
     CommandResult,
     Item,
     ModelRequest,
+    ModelStatus,
     ToolCall,
     ToolResultItem,
     UserMessage,
@@ -35,6 +36,10 @@ class ReadyModel(LocalModel):
     @override
     async def wait_ready(self) -> Endpoint:
         return self._at
+
+    @override
+    def status(self) -> ModelStatus:
+        return ModelStatus("ready")
 
 
 def provider(wire: WireServer) -> LocalProvider:
@@ -217,3 +222,24 @@ def test_output_reaches_the_model_as_head_and_tail() -> None:
     assert "end" in told
     assert "bad" in told
     assert "exit code 1" in told
+
+
+async def test_the_models_own_server_counts() -> None:
+    rendered, tokens = Answer(body={"prompt": "<s>Do it."}), Answer(body={"tokens": [1, 2, 3]})
+    async with wire_server(rendered, tokens, Answer(404, body={})) as wire:
+        counting = provider(wire)
+        assert await counting.count_tokens(asked()) == 3
+        assert await counting.count_tokens(asked()) is None
+    assert [sent.path for sent in wire.requests[:2]] == ["/apply-template", "/tokenize"]
+    assert wire.requests[0].body["messages"][-1] == {"role": "user", "content": "Do it."}
+    assert wire.requests[1].body["content"] == "<s>Do it."
+
+
+async def test_a_summary_is_asked_for_in_plain_words() -> None:
+    request = ModelRequest("Sum up.", [UserMessage("x" * 100_000)], [], purpose="summary")
+    async with wire_server(answer("It was long.")) as wire:
+        deltas = await ask(provider(wire), request)
+    assert text(deltas) == "It was long."
+    system, user = wire.requests[0].body["messages"]
+    assert system["content"] == "Sum up."
+    assert 10_000 < len(user["content"]) < 20_000

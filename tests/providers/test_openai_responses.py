@@ -23,6 +23,7 @@ from sessions.providers.base import (
     item_to_json,
 )
 from sessions.providers.openai_responses import OpenAIResponses
+from sessions.providers.patches import SPEC as PATCH_SPEC
 from tests.providers.asking import (
     LOOK,
     QUICK,
@@ -36,7 +37,7 @@ from tests.providers.asking import (
     retries,
     text,
 )
-from tests.providers.wire_server import WireServer, error, recorded, stream, wire_server
+from tests.providers.wire_server import Answer, WireServer, error, recorded, stream, wire_server
 
 SHELL_CALL, SHELL_ANSWER = recorded("openai-shell-tool.1")
 
@@ -322,3 +323,57 @@ async def test_what_a_program_asks_for_is_sent_as_it_is() -> None:
     }
     assert {key: sent[key] for key in expected} == expected
     assert sent["input"] == [{"role": "developer", "content": parts}]
+
+
+PATCHED: dict[str, Any] = {
+    "type": "apply_patch_call",
+    "id": "apc_1",
+    "status": "completed",
+    "call_id": "call_1",
+    "operation": {"type": "delete_file", "path": "old.txt"},
+}
+PATCH_OUTPUT = {"type": "apply_patch_call_output", "call_id": "call_1", "status": "failed"}
+
+
+async def test_a_patch_goes_to_the_endpoint_and_back_as_it_is() -> None:
+    ended = {"type": "response.completed", "response": {"status": "completed"}}
+    done = {"type": "response.output_item.done", "output_index": 0, "item": PATCHED}
+    asked = request(
+        ToolCall("call_1", "apply_patch", PATCHED["operation"], PATCHED),
+        ToolResultItem("call_1", "apply_patch", text="failed", raw={**PATCH_OUTPUT, "id": "x"}),
+        tools=(PATCH_SPEC,),
+    )
+    async with wire_server(stream([done, ended])) as wire:
+        (call,) = items(await ask(provider(wire), asked))
+    assert call == ToolCall("call_1", "apply_patch", PATCHED["operation"], PATCHED)
+    body = wire.requests[0].body
+    assert body["tools"] == [{"type": "apply_patch"}]
+    sent = {key: value for key, value in PATCHED.items() if key != "id"}
+    assert body["input"] == [sent, PATCH_OUTPUT]
+
+
+async def test_a_model_without_patches_gets_a_function() -> None:
+    refusal = error(400, "Tool 'apply_patch' is not supported with this model.")
+    asked = request(
+        ToolCall("call_1", "apply_patch", PATCHED["operation"], PATCHED),
+        ToolResultItem("call_1", "apply_patch", text="failed", raw=PATCH_OUTPUT),
+        tools=(PATCH_SPEC,),
+        options=ModelOptions(tool_choice={"type": "apply_patch"}),
+    )
+    async with wire_server(refusal, stream(SHELL_ANSWER)) as wire:
+        await ask(provider(wire), asked)
+    body = wire.requests[1].body
+    assert body["tools"][0]["name"] == "apply_patch"
+    assert body["tools"][0]["parameters"]["required"] == ["type", "path"]
+    assert body["tool_choice"] == {"type": "function", "name": "apply_patch"}
+    assert [item["type"] for item in body["input"]] == ["function_call", "function_call_output"]
+
+
+async def test_the_endpoint_counts_or_it_is_not_known() -> None:
+    answer = Answer(body={"object": "response.input_tokens", "input_tokens": 42})
+    async with wire_server(answer, error(404, "Not Found"), error(500, "Oh")) as wire:
+        asked = provider(wire)
+        counted = [await asked.count_tokens(request()) for _ in range(3)]
+    assert counted == [42, None, None]
+    assert wire.requests[0].path == "/v1/responses/input_tokens"
+    assert wire.requests[0].body["instructions"] == "Be brief."

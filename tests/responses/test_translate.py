@@ -295,3 +295,32 @@ def test_other_turns_of_the_session_are_not_told() -> None:
     removed = StoredEvent(9, TurnRemoved(TURN), 0)
     assert [event["type"] for event in made.feed(removed)] == ["response.incomplete"]
     assert not list(made.feed(removed)), "nothing comes behind the end"
+
+
+def test_messages_of_one_answer_are_items_with_their_own_words() -> None:
+    events = told(
+        translation(),
+        [
+            StepStarted(TURN, 1),
+            MessageDelta("a", "text", "First."),
+            MessageDelta("b", "text", "Second "),
+            MessageDelta("b", "text", "one."),
+            MessageDone("a", "text", "First."),
+            MessageDone("b", "text", "Second one."),
+            step(AssistantMessage("First."), AssistantMessage("Second one.")),
+            END,
+        ],
+    )
+    deltas = [event for event in events if event["type"] == "response.output_text.delta"]
+    assert [(event["output_index"], event["delta"]) for event in deltas] == [
+        (0, "First."),
+        (1, "Second "),
+        (1, "one."),
+    ]
+    output = events[-1]["response"]["output"]
+    assert [item["content"][0]["text"] for item in output] == ["First.", "Second one."]
+    assert [event["item_id"] for event in deltas] == [
+        output[0]["id"],
+        output[1]["id"],
+        output[1]["id"],
+    ]

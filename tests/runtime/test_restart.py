@@ -1,14 +1,27 @@
 """What an earlier process left is gone on with, byte for byte."""
 
 import asyncio
+import dataclasses
 import hashlib
+from collections.abc import AsyncIterator
 
 import pytest
 from django.contrib.auth.models import User
+from typing_extensions import override
 
 from sessions import services
-from sessions.events.types import CallEnded, CallStarted, Notice, Output, TurnEnded
+from sessions.errors import ContextOverflowError
+from sessions.events.types import (
+    CallEnded,
+    CallStarted,
+    ContextCompacted,
+    Notice,
+    Output,
+    TurnEnded,
+)
 from sessions.models import Session, Turn, TurnStatus
+from sessions.providers.base import Delta, ModelRequest
+from sessions.providers.scripted import ScriptedProvider
 from sessions.runtime.process import Runtime
 from sessions.runtime.sandboxes import Sandboxes
 from sessions.runtime.supervisor import Supervisor
@@ -154,3 +167,39 @@ async def test_a_live_process_keeps_its_turn(sandbox_runtime: Runtime, alice: Us
     await _end(first)
     await _end(second)
     assert len(await Log(session).of(CallStarted)) == 1
+
+
+@dataclasses.dataclass(slots=True)
+class Forgetful(ScriptedProvider):
+    """Takes two items at most."""
+
+    @override
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
+        if len(request.items) > 2:
+            raise ContextOverflowError("Too long.")
+        async for delta in ScriptedProvider.stream(self, request):
+            yield delta
+
+
+async def test_a_compacted_conversation_goes_on_in_the_next_process(
+    sandbox_runtime: Runtime, alice: User
+) -> None:
+    sandbox_runtime.models = ScriptedModels(Forgetful())
+    commands = ["seq 9", "sleep 2; echo ran >> ran", "cat ran"]
+    session = await start(alice, "\n---\n".join(f"```bash\n{one}\n```" for one in commands))
+    first = await _run(sandbox_runtime)
+    await Log(session).wait_for(
+        lambda body: isinstance(body, CallStarted) and "sleep" in body.command
+    )
+    await _end(first)
+    assert len(await Log(session).of(ContextCompacted)) == 1
+    runtime = _another(sandbox_runtime)
+    runtime.models = sandbox_runtime.models
+    second = await _run(runtime)
+    end = await Log(session).wait_for(is_end, 30)
+    await _end(second)
+    assert isinstance(end, TurnEnded)
+    assert end.reason == "completed"
+    started = [body.command for body in await Log(session).of(CallStarted)]
+    assert started == commands
+    assert len(await Log(session).of(ContextCompacted)) == 3

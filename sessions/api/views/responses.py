@@ -45,7 +45,7 @@ async def response_create(call: Call[CreateResponse, NoQuery]) -> HttpResponseBa
         return response_stream.stream(response, stops=stops)
     if response.is_background:
         return _answer(await settle(response))
-    return _answer(await response_stream.whole(response, stops=stops))
+    return await response_stream.answer(response, stops=stops)
 
 
 @operation(

@@ -67,6 +67,10 @@ const CASES = {
     state.inputTokens += event.input_tokens;
     state.outputTokens += event.output_tokens;
   },
+  "context.compacted": (state, event) => {
+    state.inputTokens += event.input_tokens;
+    state.outputTokens += event.output_tokens;
+  },
   "shell.opened": (state, event) => {
     state.openShells.add(event.shell_id);
     state.hasShells = true;

@@ -332,6 +332,12 @@ const CASES = {
     timeline.message(event).done(event);
   },
   "provider.retry": (timeline, event) => timeline.retrying(event),
+  "context.compacted": (timeline, { tokens_before: before, tokens_after: after }) =>
+    timeline.note(
+      "info",
+      "Context compacted: the model goes on from a summary of the conversation",
+      `About ${formatNumber(before)} tokens became ${formatNumber(after)}. Nothing is gone from this page.`,
+    ),
   notice: (timeline, event) => timeline.note(event.level, event.text),
   "container.state": (timeline, event) => timeline.containerState(event),
   "skills.added": (timeline, { skills }) => {
