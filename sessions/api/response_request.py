@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sessions import services
+from sessions.api import code_interpreter
 from sessions.api.errors import ApiError, not_found
 from sessions.api.items import ItemReference, item_resource
 from sessions.api.lookups import find_conversation, find_response
 from sessions.api.response_files import CreateCall, files_of
-from sessions.api.response_place import RESERVED_NAMES, place_of
+from sessions.api.response_place import RESERVED_NAMES, Place, place_of
 from sessions.api.responses import (
+    CodeInterpreterTool,
     CreateResponse,
     FunctionTool,
     ShellTool,
@@ -21,7 +23,7 @@ from sessions.api.responses import (
     echo_of,
 )
 from sessions.models import ApiResponse, Conversation, Session
-from sessions.providers.base import Ability
+from sessions.providers.base import PYTHON, Ability
 from sessions.providers.registry import LOCAL, SCRIPTED, ModelChoice
 from sessions.responses.context import items_before
 from sessions.responses.model_items import CALLS, UNDERSTOOD, functions_found, text_of
@@ -51,22 +53,25 @@ async def prepare(call: CreateCall) -> Prepared:
     previous = await _previous(call)
     conversation = await _conversation(call)
     before = await items_before(previous, conversation)
-    items = _input(body, before)
-    session, container_id = await place_of(call, previous, items)
+    items = await code_interpreter.with_outputs(call, _input(body, before))
+    place = await place_of(call, previous, items, before)
     files = await files_of(
         call,
         items,
-        has_container=container_id is not None,
-        is_new=isinstance(session, NewSession),
+        has_container=place.has_container,
+        is_new=isinstance(place.session, NewSession),
     )
     new = NewResponse(
         provider=choice.provider,
         model=choice.model,
-        request=echo_of(
-            body,
-            [_echo(tool, container_id) for tool in body.tools or ()],
-            _found([*before, *items]),
-        ),
+        request={
+            **echo_of(
+                body,
+                [_echo(tool, place.shell_container) for tool in body.tools or ()],
+                _found([*before, *items], place),
+            ),
+            "code_container": place.code_container,
+        },
         input=items,
         text=_shown(items),
         previous=previous,
@@ -78,12 +83,12 @@ async def prepare(call: CreateCall) -> Prepared:
         idempotency_key=idempotency_key(call),
         idempotency_hash=body_hash(body),
     )
-    return Prepared(session, new, files)
+    return Prepared(place.session, new, files)
 
 
-def _found(items: list[Fields]) -> list[Fields]:
-    found = functions_found(items)
-    return [tool for tool in found if tool["name"] not in RESERVED_NAMES]
+def _found(items: list[Fields], place: Place) -> list[Fields]:
+    ours = RESERVED_NAMES | ({PYTHON} if place.code_container else frozenset())
+    return [tool for tool in functions_found(items) if tool["name"] not in ours]
 
 
 # The model
@@ -139,9 +144,9 @@ def _wants_effort(body: CreateResponse) -> bool:
 
 
 def _is_callers(tool: Tool) -> bool:
-    if not isinstance(tool, ShellTool):
-        return True
-    return tool.environment is not None and tool.environment.type == "local"
+    if isinstance(tool, CodeInterpreterTool):
+        return False
+    return not isinstance(tool, ShellTool) or code_interpreter.is_local(tool)
 
 
 # What it goes on from
@@ -244,6 +249,8 @@ def _echo(tool: Tool, container_id: str | None) -> Fields:
         if tool.allowed_callers:
             fields["allowed_callers"] = list(tool.allowed_callers)
         return fields
+    if isinstance(tool, CodeInterpreterTool):
+        return code_interpreter.echo(tool)
     if isinstance(tool, FunctionTool):
         return tool.model_dump()
     return tool.model_dump(exclude_none=True)

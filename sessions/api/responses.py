@@ -89,11 +89,31 @@ class ToolSearch(RequestPart):
     parameters: dict[str, Any] | None = None
 
 
-Tool = Annotated[ShellTool | FunctionTool | CustomTool | ToolSearch, Field(discriminator="type")]
+class CodeContainer(ContainerOptions):
+    """That of the response gone on from, else a new one."""
+
+    type: Literal["auto"]
+
+
+class CodeInterpreterTool(RequestPart):
+    """`container` is an id, or what to make one with."""
+
+    type: Literal["code_interpreter"]
+    container: str | CodeContainer
+
+
+Tool = Annotated[
+    ShellTool | CodeInterpreterTool | FunctionTool | CustomTool | ToolSearch,
+    Field(discriminator="type"),
+]
 
 
 class ShellChoice(RequestPart):
     type: Literal["shell"]
+
+
+class CodeInterpreterChoice(RequestPart):
+    type: Literal["code_interpreter"]
 
 
 class FunctionChoice(RequestPart):
@@ -110,7 +130,10 @@ class AllowedTools(RequestPart):
     type: Literal["allowed_tools"]
     mode: Literal["auto", "required"]
     tools: list[
-        Annotated[ShellChoice | FunctionChoice | CustomChoice, Field(discriminator="type")]
+        Annotated[
+            ShellChoice | CodeInterpreterChoice | FunctionChoice | CustomChoice,
+            Field(discriminator="type"),
+        ]
     ]
 
 
@@ -162,7 +185,8 @@ class CreateResponse(RequestPart):
     tool_choice: (
         Literal["none", "auto", "required"]
         | Annotated[
-            ShellChoice | FunctionChoice | CustomChoice | AllowedTools, Field(discriminator="type")
+            ShellChoice | CodeInterpreterChoice | FunctionChoice | CustomChoice | AllowedTools,
+            Field(discriminator="type"),
         ]
         | None
     ) = None

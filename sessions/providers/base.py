@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
+PYTHON = "python"
+"""Name of the tool that runs code in an interpreter of ours."""
+
 Role: TypeAlias = Literal["user", "system", "developer"]
 
 
@@ -72,6 +75,8 @@ class ToolResultItem:
     max_output_length: int | None = None
     raw: dict[str, Any] | None = None
     """The item as a program sent it, where the Responses API takes it back like that."""
+    images: list[str] = field(default_factory=list)
+    """Pictures that code showed, as `data:` URLs."""
 
 
 Item: TypeAlias = UserMessage | AssistantMessage | Reasoning | ToolCall | ToolResultItem

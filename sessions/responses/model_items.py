@@ -1,11 +1,13 @@
 """Items as programs send and get them, as items that a model is given."""
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sessions.agent.loop import pending_calls
 from sessions.providers.base import (
+    PYTHON,
     AssistantMessage,
     CommandResult,
     Item,
@@ -15,10 +17,13 @@ from sessions.providers.base import (
     UserMessage,
 )
 from sessions.providers.tool_arguments import parse_arguments
+from sessions.responses.included import CODE_CALL
 
 ApiItem = Mapping[str, Any]
 SHELL = "shell"
 TOOL_SEARCH = "tool_search"
+MAX_CALL_ID = 64
+"""Characters that endpoints take."""
 NOT_ENDED = "Stopped before it ended."
 UNDERSTOOD = frozenset(
     {
@@ -28,6 +33,7 @@ UNDERSTOOD = frozenset(
         "function_call_output",
         "shell_call",
         "shell_call_output",
+        "code_interpreter_call",
         "custom_tool_call",
         "custom_tool_call_output",
         "tool_search_call",
@@ -42,6 +48,12 @@ CALLS = {
     "tool_search_call": "tool_search_output",
 }
 """Kinds of calls, and the kind that answers each."""
+
+
+def is_answer(item: ApiItem) -> bool:
+    """Whether a model said it."""
+    is_call = item["type"] in CALLS or item["type"] == CODE_CALL
+    return is_call or item.get("role") == "assistant"
 
 
 def model_items(items: Iterable[ApiItem], *, has_container: bool) -> list[Item]:
@@ -86,8 +98,27 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
             yield ToolResultItem(
                 call_id, SHELL, commands, max_output_length=item.get("max_output_length")
             )
+        case {"type": kind} if kind == CODE_CALL:
+            yield from _code(item)
         case _:
             yield from _native(item)
+
+
+def _code(item: ApiItem) -> Iterable[Item]:
+    """Call and result are one item, which has no other name than its id."""
+    call_id = str(item["id"])
+    if len(call_id) > MAX_CALL_ID:
+        call_id = f"ci_{uuid.uuid5(uuid.NAMESPACE_OID, call_id).hex}"
+    code = str(item.get("code") or "")
+    yield ToolCall(call_id, PYTHON, {"code": code})
+    outputs = item.get("outputs")
+    if outputs is None:
+        yield ToolResultItem(call_id, PYTHON, text="(The output was not sent along.)")
+        return
+    logs = "\n".join(str(one.get("logs", "")) for one in outputs if one.get("type") == "logs")
+    images = [str(one.get("url", "")) for one in outputs if one.get("type") == "image"]
+    ran = CommandResult(code, logs, "", {"kind": "exit", "exit_code": 0})
+    yield ToolResultItem(call_id, PYTHON, [ran], images=images)
 
 
 def _native(item: ApiItem) -> Iterable[Item]:

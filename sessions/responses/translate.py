@@ -8,7 +8,7 @@ comes as one delta, its output as it is printed.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from sessions.events.types import (
 from sessions.providers.base import AssistantMessage, Reasoning, ToolCall, item_from_json
 from sessions.responses.calling import Calling
 from sessions.responses.emitter import Emitter
+from sessions.responses.included import all_shown
 from sessions.responses.output_items import Fields, Origin
 from sessions.responses.saying import Saying
 
@@ -65,6 +66,10 @@ class About:
     container_id: str | None
     """Where commands run, as the API names it."""
     is_background: bool
+    code_container_id: str | None = None
+    """Where code is interpreted."""
+    include: Collection[str] = ()
+    """What more than usual is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +91,15 @@ class Translation:
 
     def __init__(self, about: About) -> None:
         self._about = about
-        self._emit = Emitter()
+        self._emit = Emitter(about.include)
         self._saying = Saying(self._emit, about.origin)
-        self._calling = Calling(self._emit, about.origin, about.callers_tools, about.container_id)
+        self._calling = Calling(
+            self._emit,
+            about.origin,
+            about.callers_tools,
+            about.container_id,
+            about.code_container_id,
+        )
         self._has_begun = False
         self._cut = ""
         self.outcome: Outcome | None = None
@@ -196,15 +207,16 @@ class Translation:
         self.outcome = outcome
         # There is no event of its own for a response that was cancelled.
         kind = "incomplete" if outcome.status == "cancelled" else outcome.status
-        yield self._emit.event(
-            f"response.{kind}", response=response_of(self._about.skeleton, outcome)
-        )
+        response = response_of(self._about.skeleton, outcome, self._about.include)
+        yield self._emit.event(f"response.{kind}", response=response)
 
     def _response(self, status: str) -> Fields:
         return {**self._about.skeleton, "status": status, "output": []}
 
 
-def response_of(skeleton: Mapping[str, Any], outcome: Outcome) -> Fields:
+def response_of(
+    skeleton: Mapping[str, Any], outcome: Outcome, include: Collection[str] = ()
+) -> Fields:
     """A response that has ended, as it is given back."""
     reason = outcome.incomplete_reason
     total = outcome.input_tokens + outcome.output_tokens
@@ -214,7 +226,7 @@ def response_of(skeleton: Mapping[str, Any], outcome: Outcome) -> Fields:
         "completed_at": outcome.completed_at if outcome.status == "completed" else None,
         "error": outcome.error,
         "incomplete_details": {"reason": reason} if reason else None,
-        "output": outcome.output,
+        "output": all_shown(outcome.output, include),
         "usage": {
             "input_tokens": outcome.input_tokens,
             "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},

@@ -8,17 +8,19 @@ from sessions.agent.limits import TurnLimits
 from sessions.agent.loop import TurnState
 from sessions.agent.prompts import instructions, place
 from sessions.agent.tools.base import Tool
+from sessions.agent.tools.python import PythonTool, has_python
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import SPEC as SHELL_SPEC
 from sessions.agent.tools.shell import ShellTool
 from sessions.models import ApiResponse, Session, Turn
-from sessions.providers.base import ModelOptions, Provider, ToolSpec
+from sessions.providers.base import PYTHON, ModelOptions, Provider, ToolSpec
 from sessions.responses.context import items_before
 from sessions.responses.model_items import model_items
 from sessions.responses.resource import about
 from sessions.runtime.conversation import turn_state
 from sessions.sandbox.limits import Limits
 
+CODE_INTERPRETER = "code_interpreter"
 _INPUT = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
@@ -71,16 +73,22 @@ async def _plan_response(
 ) -> TurnPlan:
     asked = response.request
     about_it = about(response, turn.number)
-    has_container = about_it.container_id is not None
+    has_shell = about_it.container_id is not None
+    has_code = about_it.code_container_id is not None
     tools = _allowed([*asked["tools"], *asked["found"]], asked["tool_choice"])
-    told = [place(limits)] if has_container else []
+    told = []
+    if has_shell or has_code:
+        told.append(place(limits, has_shell=has_shell, has_python=has_code))
     if asked["instructions"]:
         told.append(asked["instructions"])
     before = await items_before(response.previous, response.conversation)
-    items = model_items([*before, *response.input], has_container=has_container)
+    items = model_items([*before, *response.input], has_container=has_shell or has_code)
+    ours = _tools(provider) if has_shell and _has(tools, "shell") else []
+    if has_code and _has(tools, CODE_INTERPRETER):
+        ours.append(PythonTool(is_known=has_python(items)))
     return TurnPlan(
         instructions="\n\n".join(told),
-        tools=_tools(provider) if has_container and _has(tools, "shell") else [],
+        tools=ours,
         callers_tools=_callers_tools(tools, about_it.callers_tools),
         state=await turn_state(turn.session_id, turn.number, goes_on_from=items),
         limits=TurnLimits(
@@ -96,7 +104,7 @@ async def _plan_response(
 def _callers_tools(
     tools: list[dict[str, Any]], callers_tools: Mapping[str, str]
 ) -> list[ToolSpec]:
-    found = [_spec(tool) for tool in tools if tool["type"] != "shell"]
+    found = [_spec(tool) for tool in tools if tool["type"] not in ("shell", CODE_INTERPRETER)]
     is_theirs = SHELL_SPEC.name in callers_tools and _has(tools, "shell")
     return [*found, SHELL_SPEC] if is_theirs else found
 
@@ -163,4 +171,6 @@ def _options(asked: dict[str, Any]) -> ModelOptions:
 def _choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
     if isinstance(choice, dict) and choice["type"] == "allowed_tools":
         return str(choice["mode"])
+    if isinstance(choice, dict) and choice["type"] == CODE_INTERPRETER:
+        return {"type": "function", "name": PYTHON}
     return choice

@@ -237,8 +237,8 @@ class RemoteExec(Exec, Route):
     async def stop(self) -> None:
         await self._connection.send_soon(wire.frame(wire.KILL, self._ident))
 
+    @override
     async def detach(self) -> None:
-        """Follow it no longer; the command goes on and can be attached to again."""
         self._connection.close_route(self._ident)
         self._end_with(SandboxUnavailableError("The command is followed no longer."))
         await self._connection.send_soon(wire.frame(wire.CANCEL, self._ident))
