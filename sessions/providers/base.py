@@ -31,6 +31,8 @@ class AssistantMessage:
     type: ClassVar[str] = "assistant_message"
     text: str
     raw: dict[str, Any] | None = None
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    """Of the text, beside those in `raw`, in the words of the Responses API."""
 
 
 @dataclass(frozen=True, slots=True)

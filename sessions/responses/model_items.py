@@ -24,6 +24,7 @@ SHELL = "shell"
 TOOL_SEARCH = "tool_search"
 MAX_CALL_ID = 64
 """Characters that endpoints take."""
+CITATION = "container_file_citation"
 NOT_ENDED = "Stopped before it ended."
 UNDERSTOOD = frozenset(
     {
@@ -78,7 +79,7 @@ def results_missing(items: Sequence[Item]) -> list[ToolResultItem]:
 def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
     match item:
         case {"type": "message", "role": "assistant"}:
-            yield AssistantMessage(text_of(item["content"]), raw=dict(item))
+            yield AssistantMessage(text_of(item["content"]), raw=_uncited(item))
         case {"type": "message", "role": role, "content": content}:
             content = [_part(part, has_container=has_container) for part in content]
             has_more = any(part["type"] != "input_text" for part in content)
@@ -102,6 +103,20 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
             yield from _code(item)
         case _:
             yield from _native(item)
+
+
+def _uncited(message: ApiItem) -> dict[str, Any]:
+    """No endpoint knows the files of our containers."""
+    content = message["content"]
+    if isinstance(content, str):
+        return dict(message)
+    parts = [
+        {**part, "annotations": [a for a in part["annotations"] if a.get("type") != CITATION]}
+        if part.get("annotations")
+        else part
+        for part in content
+    ]
+    return {**message, "content": parts}
 
 
 def _code(item: ApiItem) -> Iterable[Item]:

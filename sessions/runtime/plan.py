@@ -39,6 +39,8 @@ class TurnPlan:
     state: TurnState
     limits: TurnLimits
     options: ModelOptions
+    cites_files: bool = False
+    """Whether answers say which files of the container they name."""
 
 
 async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
@@ -98,6 +100,7 @@ async def _plan_response(
             max_calls=asked["max_tool_calls"],
         ),
         options=_options(asked),
+        cites_files=bool(ours),
     )
 
 

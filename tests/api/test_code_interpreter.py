@@ -1,5 +1,6 @@
 """The code interpreter by the official client: calls, their events, what is kept between them."""
 
+import dataclasses
 import json
 from typing import Any, TypeAlias
 
@@ -7,6 +8,7 @@ import openai
 import pytest
 
 from sessions.models import ApiResponse, Session
+from sessions.runtime.process import Runtime
 from tests.providers.wire_server import RECORDINGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("supervisor")]
@@ -179,6 +181,20 @@ async def test_a_crash_is_told_and_the_next_call_begins_anew(client: Client) -> 
     assert told[2] == "False\n"
 
 
+async def test_the_time_limit_interrupts_code_and_keeps_its_variables(
+    client: Client, sandbox_runtime: Runtime
+) -> None:
+    limits = dataclasses.replace(sandbox_runtime.limits_default, command_timeout_s=1.0)
+    sandbox_runtime.config = dataclasses.replace(sandbox_runtime.config, limits_default=limits)
+    made = await ask(client, script("x = 1", "while True: x += 1", "x > 1"))
+    first, second, third = calls_of(made)
+    assert [first.status, second.status, third.status] == ["completed", "failed", "completed"]
+    told = logs_of(made)
+    assert "KeyboardInterrupt" in told[1] or told[1].startswith("[timed out")
+    assert told[1].endswith("[timed out after 1 s]")
+    assert told[2] == "True\n"
+
+
 PNG = (
     "import base64\n"
     "class Dot:\n"
@@ -310,6 +326,50 @@ async def test_calls_beyond_the_limit_are_not_run(client: Client) -> None:
     first, second = logs_of(made)
     assert first == "1\n"
     assert "used up" in second
+
+
+# What answers cite
+
+LINKED = (
+    "```call python\nopen('/workspace/sums 1.csv', 'w').write('2'); open('b.txt', 'w').write('3');\n```\n"
+    "é [sums](sandbox:/mnt/data/sums%201.csv), /workspace/b.txt. Not /workspace/none or "
+    "[up](sandbox:/mnt/data/../etc/passwd)."
+)
+
+
+def linked(code_folder: str) -> str:
+    return LINKED.replace("/workspace/sums 1.csv", f"{code_folder}/sums 1.csv")
+
+
+async def test_an_answer_cites_the_files_that_it_names(client: Client) -> None:
+    stream = await ask(client, linked("."), stream=True)
+    events = [event.to_dict() async for event in stream]
+    response = events[-1]["response"]
+    (part,) = response["output"][-1]["content"]
+    cited = part["annotations"]
+    assert [part["text"][one["start_index"] : one["end_index"]] for one in cited] == [
+        "sandbox:/mnt/data/sums%201.csv",
+        "/workspace/b.txt",
+    ]
+    assert [one["filename"] for one in cited] == ["sums 1.csv", "b.txt"]
+    recorded = [json.loads(line) for line in RECORDING.read_text().splitlines()]
+    is_of_message = [e["type"] for e in recorded if e.get("output_index") == 7]
+    kinds = [event["type"] for event in events if event.get("output_index") == 1]
+    behind = kinds.index("response.output_text.annotation.added")
+    assert list(dict.fromkeys(kinds[behind:])) == is_of_message
+    added = [e for e in events if e["type"] == "response.output_text.annotation.added"]
+    assert [event["annotation"] for event in added] == cited
+    assert added[0].keys() == recorded[-4].keys()
+    again = await client.responses.retrieve(response["id"], stream=True)
+    assert [event.to_dict() async for event in again] == events
+    content = await client.containers.files.content.retrieve(
+        cited[0]["file_id"], container_id=cited[0]["container_id"]
+    )
+    assert content.read() == b"2"
+    # What was cited goes into the next request without trouble.
+    said = {"role": "user", "content": "And?"}
+    more = await ask(client, "x", input=[*response["output"], said])
+    assert more.status == "completed"
 
 
 # Refusals
