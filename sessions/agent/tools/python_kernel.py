@@ -150,7 +150,8 @@ async def _greeted(exec_: Exec) -> tuple[str, str, ExecEnded | None]:
         if isinstance(piece, ExecEnded):
             return "", _text(said["stderr"]), piece
         said[piece.stream] = (said.get(piece.stream, b"") + piece.data)[-MAX_SAID_BYTES:]
-        await exec_.ack(piece.stream, piece.offset + len(piece.data))
+        if piece.stream == "stdout":
+            await exec_.ack("stdout", piece.offset + len(piece.data))
         found = re.search(rf"ready {word} (/[!-~]{{1,107}})\n", _text(said["stdout"]) + "\n")
         if found and said["stdout"].endswith(b"\n"):
             await exec_.detach()
