@@ -112,7 +112,7 @@ def _uncited(message: ApiItem) -> dict[str, Any]:
         return dict(message)
     parts = [
         {**part, "annotations": [a for a in part["annotations"] if a.get("type") != CITATION]}
-        if part.get("annotations")
+        if part["type"] == "output_text" and part.get("annotations")
         else part
         for part in content
     ]

@@ -328,6 +328,14 @@ async def test_calls_beyond_the_limit_are_not_run(client: Client) -> None:
     assert "used up" in second
 
 
+async def test_long_code_is_run_and_longer_code_refused(client: Client) -> None:
+    long = f"x = '{'é' * 59_000}'\nlen(x)"
+    made = await ask(client, script(long, f"'{'x' * 130_000}'"))
+    told = logs_of(made)
+    assert told[0] == "59000\n"
+    assert "too long" in told[1]
+
+
 # What answers cite
 
 LINKED = (

@@ -108,7 +108,7 @@ class PythonTool(Tool):
             async with asyncio.timeout(SETTLE_S):
                 sandbox = await context.reconnect(container_id)
                 return await self._kernel.shown(sandbox, await context.find_shell(), call_id)
-        except (SandboxError, TimeoutError) as error:
+        except (SandboxError, NoKernelError, TimeoutError) as error:
             logger.info("call %s: its pictures were not to be had: %s", call_id, error)
             return []
 

@@ -119,9 +119,10 @@ class PythonKernel:
         await _end_of(kernel)
 
     async def shown(self, sandbox: Sandbox, shell: str, call_id: str) -> list[str]:
-        """The pictures of a call, as `data:` URLs."""
+        """The pictures of a call, as `data:` URLs. Raises: NoKernelError."""
         if not self._socket:
-            return []
+            # The code ran under an earlier process of ours, or not at all.
+            await self.ensure(sandbox, shell)
         path = str(PurePosixPath(self._socket).parent / "shown" / call_id)
         request = ExecRequest(
             exec_id=f"{call_id}.shown",
@@ -134,6 +135,7 @@ class PythonKernel:
         async for piece in exec_:
             if not isinstance(piece, ExecEnded) and piece.stream == "stdout":
                 data += piece.data
+                await exec_.ack("stdout", piece.offset + len(piece.data))
                 if len(data) > MAX_SHOWN_BYTES:
                     await exec_.stop()
                     return []
