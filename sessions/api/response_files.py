@@ -22,13 +22,15 @@ async def files_of(
     container that is not new was given before is not given again: it may have been changed there.
     Raises: ApiError."""
     found: list[NewUpload] = []
+    given: set[str] = set()
     for index, tool in enumerate(call.body.tools or ()):
         where, name = _container_of(tool)
         for number, file_id in enumerate(getattr(where, "file_ids", None) or ()):
             param = f"tools[{index}].{name}.file_ids[{number}]"
             upload = await _stored(call, file_id, param)
-            if is_new:
+            if is_new and file_id not in given:
                 found.append(upload)
+            given.add(file_id)
     fresh = 0 if is_new else _behind_answers(items)
     for index, item in enumerate(items):
         if item["type"] != "message":

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import openai
 import pytest
 
-from sessions.models import ApiResponse, Session
+from sessions.models import ApiResponse, ContainerState, Session
 from sessions.runtime.process import Runtime
 from tests.providers.wire_server import RECORDINGS
 
@@ -242,6 +242,32 @@ async def test_the_shell_works_in_the_same_container(client: Client) -> None:
     shell, output = made.output[1:3]
     assert output.output[0].stdout == "from python"
     assert shell.environment.container_id == calls_of(made)[0].container_id
+
+
+async def test_files_of_both_tools_are_given_once(client: Client) -> None:
+    sent = await client.files.create(file=("a.csv", b"1"), purpose="user_data")
+    files = {"file_ids": [sent.id]}
+    tools = [
+        {"type": "shell", "environment": {"type": "container_auto", **files}},
+        {"type": "code_interpreter", "container": {"type": "auto", **files}},
+    ]
+    made = await ask(client, script("import os; os.listdir()"), tools=tools)
+    assert logs_of(made) == ["['a.csv']\n"]
+
+
+async def test_another_container_begins_anew_and_says_so(
+    client: Client, sandbox_runtime: Runtime
+) -> None:
+    first = await ask(client, script("open('kept', 'w').write('file'); x = 1"))
+    session = await Session.objects.aget()
+    await sandbox_runtime.sandboxes.discard(session, ContainerState.DISCONNECTED, "For a test.")
+    second = await ask(
+        client, script("'x' in globals(), open('kept').read()"), previous_response_id=first.id
+    )
+    (logs,) = logs_of(second)
+    assert "started anew" in logs
+    assert logs.endswith("(False, 'file')\n")
+    assert calls_of(second)[0].container_id == calls_of(first)[0].container_id
 
 
 async def test_without_the_shell_no_command_runs(client: Client) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from sessions.agent.tools.python_kernel import NoKernelError, PythonKernel, pictures
+from sessions.errors import CommandForgottenError
 from sessions.sandbox import names
 from sessions.sandbox.base import ExecRequest, Sandbox
 from sessions.sandbox.docker import DockerBackend
@@ -15,7 +16,7 @@ SHELL = "/bin/sh"
 
 async def run(sandbox: Sandbox, kernel: PythonKernel, call_id: str, code: str) -> str:
     await kernel.ensure(sandbox, SHELL)
-    argv, env = kernel.client(SHELL, call_id, code, is_known=False)
+    argv, env = kernel.client(call_id, code, is_known=False)
     outcome = await follow(await sandbox.exec(ExecRequest(call_id, argv, env=env)))
     return outcome.stdout.decode()
 
@@ -63,6 +64,20 @@ async def test_a_kernel_that_was_killed_is_replaced_by_the_next(
     await run(sandbox, kernel, "a", "x = 1; import os")
     await run(sandbox, kernel, "b", "os.kill(os.getppid(), 9)")
     assert await run(sandbox, PythonKernel(), "c", "'x' in globals()") == "False\n"
+
+
+async def test_kernels_that_the_guest_forgot_are_passed_over(
+    connect: Connect, backend: DockerBackend, spec: Spec
+) -> None:
+    sandbox = await connect(await backend.create(spec(names.SLIM_IMAGE)))
+    kernel = PythonKernel()
+    await run(sandbox, kernel, "a", "import os")
+    await run(sandbox, kernel, "b", "os.kill(os.getppid(), 9)")
+    for number in range(300):
+        await follow(await sandbox.exec(ExecRequest(f"other.{number}", ("true",))))
+    with pytest.raises(CommandForgottenError):
+        await follow(await sandbox.exec(ExecRequest("python.kernel.1", ("true",))))
+    assert await run(sandbox, PythonKernel(), "c", "1 + 1") == "2\n"
 
 
 def test_what_a_container_says_are_pictures_is_looked_at() -> None:

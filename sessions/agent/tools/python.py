@@ -85,7 +85,7 @@ class PythonTool(Tool):
             await self._kernel.ensure(sandbox, shell)
         except NoKernelError as error:
             return Launch((shell, "-c", 'echo "$0" >&2; exit 127', str(error)))
-        return Launch(*self._kernel.client(shell, call_id, code, is_known=self._is_known))
+        return Launch(*self._kernel.client(call_id, code, is_known=self._is_known))
 
     async def _settle(self, context: ToolContext, container_id: str, call_id: str) -> None:
         """What a Stop or the time limit ends is over before the call is; with its container, where
@@ -94,7 +94,7 @@ class PythonTool(Tool):
             async with asyncio.timeout(SETTLE_S):
                 sandbox = await context.reconnect(container_id)
                 await self._kernel.settle(sandbox, await context.find_shell(), call_id)
-        except ContainerLostError:
+        except (ContainerLostError, NoKernelError):
             return
         except (SandboxError, TimeoutError) as error:
             logger.warning("call %s: the interpreter did not settle: %s", call_id, error)

@@ -16,6 +16,7 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sessions.errors import CommandForgottenError
 from sessions.sandbox import interpreter
 from sessions.sandbox.base import Exec, ExecEnded, ExecRequest, Sandbox
 
@@ -60,7 +61,7 @@ class PythonKernel:
 
     def __init__(self) -> None:
         self._number = 1
-        self._socket = ""
+        self._socket = self._python = ""
 
     async def ensure(self, sandbox: Sandbox, shell: str) -> None:
         """Returns once it takes code. Raises: NoKernelError."""
@@ -71,7 +72,10 @@ class PythonKernel:
             exec_ = await sandbox.exec(self._request(shell))
             try:
                 async with asyncio.timeout(START_S):
-                    self._socket, errors, end = await _greeted(exec_)
+                    self._socket, self._python, end, errors = await _greeted(exec_)
+            except CommandForgottenError:
+                self._number += 1
+                continue
             except TimeoutError as error:
                 await exec_.stop()
                 raise NoKernelError("The interpreter did not start in time.") from error
@@ -96,27 +100,34 @@ class PythonKernel:
         )
 
     def client(
-        self, shell: str, call_id: str, code: str, *, is_known: bool
+        self, call_id: str, code: str, *, is_known: bool
     ) -> tuple[tuple[str, ...], dict[str, str]]:
         """Arguments and environment of the command that runs `code`."""
-        argv, env = self._client(shell)
+        argv, env = self._client()
         known = {"BERTH_IS_KNOWN": "1"} if is_known else {}
         return argv, {**env, "BERTH_CALL": call_id, "BERTH_CODE": code, **known}
 
-    def _client(self, shell: str) -> tuple[tuple[str, ...], dict[str, str]]:
-        argv = (shell, "-c", _FIND, shell, "-I", "-S", "-c", _RUN_CLIENT)
+    def _client(self) -> tuple[tuple[str, ...], dict[str, str]]:
+        argv = (self._python, "-I", "-S", "-c", _RUN_CLIENT)
         return argv, {"BERTH_CLIENT": _source("client"), "BERTH_SOCKET": self._socket}
 
     async def settle(self, sandbox: Sandbox, shell: str, call_id: str) -> None:
-        """Returns once nothing of the call runs, at the price of the interpreter if need be."""
-        argv, env = self._client(shell)
-        request = ExecRequest(f"{call_id}.settle", argv, env=env, timeout_s=5, keep_log=False)
-        end = await _end_of(await sandbox.exec(request))
-        if self._socket and end.ending.kind == "exit" and end.ending.exit_code in (0, 3):
+        """Returns once nothing of the call runs, at the price of the interpreter if need be.
+        Raises: NoKernelError where none ever ran."""
+        if not self._socket:
+            await self.ensure(sandbox, shell)
+        if await self._is_quiet(sandbox, call_id):
             return
         kernel = await sandbox.exec(self._request(shell))
         await kernel.stop()
         await _end_of(kernel)
+
+    async def _is_quiet(self, sandbox: Sandbox, call_id: str) -> bool:
+        """What the kernel says once it has ended the code; it has a few seconds to."""
+        argv, env = self._client()
+        request = ExecRequest(f"{call_id}.settle", argv, env=env, timeout_s=5, keep_log=False)
+        end = await _end_of(await sandbox.exec(request))
+        return end.ending.kind == "exit" and end.ending.exit_code in (0, 3)
 
     async def shown(self, sandbox: Sandbox, shell: str, call_id: str) -> list[str]:
         """The pictures of a call, as `data:` URLs. Raises: NoKernelError."""
@@ -142,22 +153,22 @@ class PythonKernel:
         return pictures(bytes(data))
 
 
-async def _greeted(exec_: Exec) -> tuple[str, str, ExecEnded | None]:
-    """The socket it listens on, or what it complained of and its end. Asks for a word of its own:
-    what one that has ended once said is still there."""
+async def _greeted(exec_: Exec) -> tuple[str, str, ExecEnded | None, str]:
+    """The socket it listens on and its Python, or its end and what it complained of. Asks for a
+    word of its own: what one that has ended once said is still there."""
     word = secrets.token_hex(8)
     await exec_.write_stdin(f"{word}\n".encode())
     said = {"stdout": b"", "stderr": b""}
     async for piece in exec_:
         if isinstance(piece, ExecEnded):
-            return "", _text(said["stderr"]), piece
+            return "", "", piece, _text(said["stderr"])
         said[piece.stream] = (said.get(piece.stream, b"") + piece.data)[-MAX_SAID_BYTES:]
         if piece.stream == "stdout":
             await exec_.ack("stdout", piece.offset + len(piece.data))
-        found = re.search(rf"ready {word} (/[!-~]{{1,107}})\n", _text(said["stdout"]) + "\n")
-        if found and said["stdout"].endswith(b"\n"):
+        answer = rf"ready {word} (/[!-~]{{1,107}}) (/[^\n\0]{{1,1000}})\n"
+        if found := re.search(answer, said["stdout"].decode("utf-8", "replace")):
             await exec_.detach()
-            return found[1], "", None
+            return found[1], found[2], None, ""
     raise AssertionError("an exec ends with its end")
 
 

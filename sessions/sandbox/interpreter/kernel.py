@@ -5,7 +5,8 @@ text (`BERTH_KERNEL`), as is the worker (`BERTH_WORKER`), so that any image will
 
 The worker, a child of it, runs the code. The kernel never does, so that it is there to interrupt
 code that hears nothing, to say how a worker died, and to start the next one. Each line on its
-standard input it answers with `ready LINE SOCKET`: there clients (client.py) bring one call each.
+standard input it answers with `ready LINE SOCKET PYTHON`: at the socket clients (client.py), which
+the same Python runs, bring one call each.
 A client that hangs up before its call is done, because a Stop or the time limit killed it,
 interrupts the code: first as Ctrl-C does, then the worker is killed. Whatever the call had started
 goes with it.
@@ -111,7 +112,8 @@ class Kernel:
             self._selector.unregister(0)
         *lines, self._asked = (self._asked + data)[-4096:].split(b"\n")
         for line in lines:
-            os.write(1, b"ready " + line + b" " + os.fsencode(self._path) + b"\n")
+            words = b" ".join([line, os.fsencode(self._path), os.fsencode(sys.executable)])
+            os.write(1, b"ready " + words + b"\n")
 
     # The worker
 
