@@ -115,8 +115,6 @@ class Kernel:
             words = b" ".join([line, os.fsencode(self._path), os.fsencode(sys.executable)])
             os.write(1, b"ready " + words + b"\n")
 
-    # The worker
-
     def _start_worker(self) -> None:
         mine, its = socket.socketpair()
         sys.stdout.flush()
@@ -208,8 +206,6 @@ class Kernel:
             call.before.discard(_identity(self._worker))
         self._signal_worker(signal.SIGKILL)
 
-    # Calls
-
     def _accept(self) -> None:
         connection, _ = self._server.accept()
         try:
@@ -294,9 +290,6 @@ def _has_hung_up(connection: socket.socket) -> bool:
 def _exit_status(status: int) -> int:
     """As a shell says it."""
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-
-
-# Frames: a length, JSON, and for a request the descriptor that it prints to
 
 
 def send_request(connection: socket.socket, request: dict[str, Any], output: int) -> None:
