@@ -13,6 +13,7 @@
     │   │   ├── EngineUnavailableError   the Docker engine does not answer
     │   │   │   └── ContainerPausedError
     │   │   └── ContainerLostError       the container is gone
+    │   ├── CommandForgottenError    it ended so long ago that the guest only knows its id
     │   ├── ImageNotFoundError       the engine has no such image
     │   ├── ProtocolError            the guest broke the protocol; its channel is closed
     │   └── FileAccessError          (an OSError as well)
@@ -139,6 +140,10 @@ class ContainerPausedError(EngineUnavailableError):
 
 class ContainerLostError(SandboxUnavailableError):
     code = "container_lost"
+
+
+class CommandForgottenError(SandboxError):
+    code = "command_forgotten"
 
 
 class ImageNotFoundError(SandboxError):

@@ -25,23 +25,38 @@ tell the person to run things.
 
 
 PLACE = """\
-You have a computer of your own: a Linux container in which your shell commands run.
+You have a computer of your own: a Linux container in which your {what}.
 - Your folder is /workspace (also reachable as /mnt/data). Leave results there.
 {rules}"""
 
+PYTHON_RULES = """\
+- Your code runs in an interpreter of Python that stays: variables, imports and the current folder
+  carry over from call to call. When it had to be started anew, its output says so.
+- There is no keyboard: input() fails. Figures are shown when a call ends, and closed.
+- To offer a file, leave it in /mnt/data and link it: [name](sandbox:/mnt/data/name).
+"""
+CODE_LIMITS = """\
+- A call ends after {timeout_s:.0f} s at most.
+- The container has {memory:.1f} GiB of memory and {cpus:g} CPU, and no network.
+"""
+
 
 def instructions(limits: Limits) -> str:
-    return _filled(INSTRUCTIONS, limits)
+    return _filled(INSTRUCTIONS.replace("{rules}", RULES), limits)
 
 
 def _filled(text: str, limits: Limits) -> str:
-    return text.replace("{rules}", RULES).format(
+    return text.format(
         timeout_s=limits.command_timeout_s,
         memory=limits.memory_bytes / GIB,
         cpus=limits.cpus,
     )
 
 
-def place(limits: Limits) -> str:
-    """For a program's model, which has instructions of its own: where its commands run."""
-    return _filled(PLACE, limits)
+def place(limits: Limits, *, has_shell: bool, has_python: bool) -> str:
+    """For a program's model, which has instructions of its own: where its commands and its code
+    run."""
+    names = ["shell commands"] * has_shell + ["code"] * has_python
+    what = f"{' and '.join(names)} {'run' if has_shell else 'runs'}"
+    rules = (PYTHON_RULES if has_python else "") + (RULES if has_shell else CODE_LIMITS)
+    return _filled(PLACE.replace("{what}", what).replace("{rules}", rules), limits)

@@ -6,6 +6,7 @@ import uuid
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from sessions.agent.citations import with_citations
 from sessions.agent.limits import RepeatedItself
 from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import Recorder, ToolContext
@@ -120,6 +121,7 @@ async def ask(
     listener = Listener(recorder, turn, step, used | used_ids)
     await _listen_until_stopped(provider, request, listener, context.stop)
     finished = listener.finished or Finished()
+    listener.items = [await with_citations(item, context) for item in listener.items]
     await recorder.record(
         StepEnded(
             turn=turn,

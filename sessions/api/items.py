@@ -156,7 +156,7 @@ class ShellCallOutput(ItemPart):
 
 class CodeInterpreterCall(ItemPart):
     type: Literal["code_interpreter_call"]
-    id: str
+    id: ItemId
     container_id: str
     code: str | None
     outputs: list[dict[str, Any]] | None = None

@@ -6,9 +6,9 @@ from sessions.api.container_contents import stored_file_chunks
 from sessions.api.endpoint import Call
 from sessions.api.errors import ApiError
 from sessions.api.lookups import find_file
-from sessions.api.responses import CreateResponse, ShellTool
+from sessions.api.responses import CodeInterpreterTool, CreateResponse, ShellTool, Tool
 from sessions.api.schema import NoQuery
-from sessions.responses.model_items import CALLS
+from sessions.responses.model_items import is_answer
 from sessions.responses.output_items import Fields
 from sessions.services import NewUpload
 
@@ -22,13 +22,15 @@ async def files_of(
     container that is not new was given before is not given again: it may have been changed there.
     Raises: ApiError."""
     found: list[NewUpload] = []
+    given: set[str] = set()
     for index, tool in enumerate(call.body.tools or ()):
-        where = tool.environment if isinstance(tool, ShellTool) else None
+        where, name = _container_of(tool)
         for number, file_id in enumerate(getattr(where, "file_ids", None) or ()):
-            param = f"tools[{index}].environment.file_ids[{number}]"
+            param = f"tools[{index}].{name}.file_ids[{number}]"
             upload = await _stored(call, file_id, param)
-            if is_new:
+            if is_new and file_id not in given:
                 found.append(upload)
+            given.add(file_id)
     fresh = 0 if is_new else _behind_answers(items)
     for index, item in enumerate(items):
         if item["type"] != "message":
@@ -41,6 +43,16 @@ async def files_of(
     return found
 
 
+def _container_of(tool: Tool) -> tuple[object, str]:
+    """What a tool says of its container, and where it says so."""
+    match tool:
+        case ShellTool():
+            return tool.environment, "environment"
+        case CodeInterpreterTool():
+            return tool.container, "container"
+    return None, ""
+
+
 async def _stored(call: CreateCall, file_id: str, param: str) -> NewUpload:
     file = await find_file(call, file_id, param=param)
     return NewUpload(file.filename, stored_file_chunks(file.id), file.size)
@@ -48,11 +60,7 @@ async def _stored(call: CreateCall, file_id: str, param: str) -> NewUpload:
 
 def _behind_answers(items: list[Fields]) -> int:
     """Where what the program says anew begins."""
-    answers = [
-        index
-        for index, item in enumerate(items)
-        if item["type"] in CALLS or item.get("role") == "assistant"
-    ]
+    answers = [index for index, item in enumerate(items) if is_answer(item)]
     return answers[-1] + 1 if answers else 0
 
 

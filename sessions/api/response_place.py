@@ -1,25 +1,21 @@
 """The session that a response becomes a turn of, and the container that its commands run in."""
 
 import uuid
+from dataclasses import dataclass
 from typing import Any
 
 from sessions import selectors
-from sessions.api.containers import allowed_image, limits_of
+from sessions.api.code_interpreter import Wanted, code_tool, is_local, wanted_container
+from sessions.api.containers import ContainerOptions, allowed_image, limits_of
 from sessions.api.errors import ApiError
 from sessions.api.lookups import find_container
 from sessions.api.response_files import CreateCall
-from sessions.api.responses import (
-    AutoContainer,
-    ContainerReference,
-    CustomTool,
-    FunctionTool,
-    Namespace,
-    ShellTool,
-)
+from sessions.api.responses import CustomTool, FunctionTool, Namespace, ShellTool
 from sessions.models import ApiResponse, Session
 from sessions.providers.patches import APPLY_PATCH
 from sessions.responses.ids import session_span
-from sessions.responses.model_items import CALLS
+from sessions.responses.included import CODE_CALL
+from sessions.responses.model_items import is_answer
 from sessions.responses.namespaces import name_within
 from sessions.responses.output_items import Fields
 from sessions.responses.resource import container_of
@@ -32,10 +28,27 @@ MAX_NAME_LENGTH = 64
 """Of a function, at endpoints of either kind."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The session, and names of its container where commands or code run in it."""
+
+    session: Session | NewSession
+    shell_container: str | None = None
+    code_container: str | None = None
+
+    @property
+    def has_container(self) -> bool:
+        return bool(self.shell_container or self.code_container)
+
+
 async def place_of(
-    call: CreateCall, previous: ApiResponse | None, items: list[Fields]
-) -> tuple[Session | NewSession, str | None]:
-    """With the name of the container, where commands run in one."""
+    call: CreateCall,
+    previous: ApiResponse | None,
+    items: list[Fields],
+    before: list[Fields],
+) -> Place:
+    """`before` is what was there before `items`. Raises: ApiError; SandboxError when the engine
+    cannot tell."""
     shells = [
         (index, tool)
         for index, tool in enumerate(call.body.tools or ())
@@ -46,19 +59,27 @@ async def place_of(
         message = "Only one shell tool can be given."
         raise ApiError(400, message, param=f"tools[{index}]", code="invalid_value")
     check_names(call)
-    if not shells:
-        return await _without_container(call, previous, items), None
-    index, tool = shells[0]
-    where = tool.environment
-    if isinstance(where, ContainerReference):
-        session = await find_container(call, where.container_id)
-        return session, where.container_id
-    if where is None or isinstance(where, AutoContainer):
-        param = f"tools[{index}].environment"
-        there = await _of(previous) or await _named_in(call, items)
-        found = there or await _new_container(call, where, param)
-        return found, container_of(found.id)
-    return await _without_container(call, previous, items), None
+    shell, code = shells[0] if shells else None, code_tool(call)
+    is_ours = shell is not None and not is_local(shell[1])
+    if code is None and not is_ours:
+        return Place(await _without_container(call, previous, items))
+    param, wanted = wanted_container(shell, code)
+    session = await _with_container(call, previous, [*before, *items], param, wanted)
+    name = container_of(session.id)
+    return Place(session, name if is_ours else None, name if code is not None else None)
+
+
+async def _with_container(
+    call: CreateCall,
+    previous: ApiResponse | None,
+    items: list[Fields],
+    param: str,
+    wanted: Wanted,
+) -> Session | NewSession:
+    if isinstance(wanted, str):
+        return await find_container(call, wanted)
+    there = await _of(previous) or await _named_in(call, items)
+    return there or await _new_container(call, wanted, param)
 
 
 def check_names(call: CreateCall) -> None:
@@ -107,7 +128,7 @@ async def _without_container(
 
 
 async def _of_item(call: CreateCall, items: list[Fields]) -> Session | None:
-    said = [item for item in items if item["type"] in CALLS or item.get("role") == "assistant"]
+    said = [item for item in items if is_answer(item)]
     span = session_span(str(said[-1]["id"])) if said else None
     if span is None:
         return None
@@ -132,8 +153,8 @@ async def _named_in(call: CreateCall, items: list[Fields]) -> Session | None:
     """Of the last command that was sent along: a program that keeps the conversation itself goes on
     where that ran, as long as it is there."""
     for item in reversed(items):
-        where = item.get("environment") or {}
-        if item["type"] == "shell_call" and "container_id" in where:
+        where = item if item["type"] == CODE_CALL else item.get("environment") or {}
+        if item["type"] in ("shell_call", CODE_CALL) and "container_id" in where:
             try:
                 return await find_container(call, str(where["container_id"]))
             except ApiError:
@@ -142,7 +163,7 @@ async def _named_in(call: CreateCall, items: list[Fields]) -> Session | None:
 
 
 async def _new_container(
-    call: CreateCall, options: AutoContainer | None, param: str
+    call: CreateCall, options: ContainerOptions | None, param: str
 ) -> Session | NewSession:
     if options is None:
         return _new_session(runtime().config.default_image, runtime().limits_default)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sessions import services
+from sessions.api import code_interpreter
 from sessions.api.endpoint import Call
 from sessions.api.errors import ApiError, not_found
 from sessions.api.items import CompactionTrigger, ItemReference, item_resource
@@ -17,6 +18,7 @@ from sessions.api.response_files import CreateCall, files_of
 from sessions.api.response_place import RESERVED_NAMES, place_of
 from sessions.api.response_skills import local_skills, skills_of
 from sessions.api.responses import (
+    CodeInterpreterTool,
     ConversationReference,
     CreateResponse,
     FunctionTool,
@@ -25,7 +27,7 @@ from sessions.api.responses import (
     echo_of,
 )
 from sessions.models import ApiResponse, Conversation, Session
-from sessions.providers.base import Ability
+from sessions.providers.base import PYTHON, Ability
 from sessions.providers.registry import ModelChoice
 from sessions.responses.context import items_before
 from sessions.responses.model_items import CALLS, COMPACTION, UNDERSTOOD, functions_found, text_of
@@ -58,23 +60,27 @@ async def prepare(call: CreateCall) -> Prepared:
     conversation = await conversation_of(call, body.conversation)
     before = await items_before(previous, conversation)
     items = input_items(body.input, before, call.user.id)
-    session, container_id = await place_of(call, previous, items)
+    items = await code_interpreter.with_outputs(call, items)
+    place = await place_of(call, previous, items, before)
     files = await files_of(
         call,
         items,
-        has_container=container_id is not None,
-        is_new=isinstance(session, NewSession),
+        has_container=place.has_container,
+        is_new=isinstance(place.session, NewSession),
     )
-    skills = await skills_of(call, session)
+    skills = await skills_of(call, place.session)
     new = NewResponse(
         provider=choice.provider,
         model=choice.model,
-        request=echo_of(
-            body,
-            [echo_tool(tool, container_id) for tool in body.tools or ()],
-            found_tools([*before, *items]),
-        )
-        | {"local_skills": local_skills(body)},
+        request={
+            **echo_of(
+                body,
+                [echo_tool(tool, place.shell_container) for tool in body.tools or ()],
+                found_tools([*before, *items], has_code=place.code_container is not None),
+            ),
+            "code_container": place.code_container,
+            "local_skills": local_skills(body),
+        },
         input=items,
         text=_shown(items),
         previous=previous,
@@ -87,12 +93,12 @@ async def prepare(call: CreateCall) -> Prepared:
         idempotency_key=idempotency_key(call),
         idempotency_hash=body_hash(body),
     )
-    return Prepared(session, new, files, skills)
+    return Prepared(place.session, new, files, skills)
 
 
-def found_tools(items: list[Fields]) -> list[Fields]:
-    found = functions_found(items)
-    return [tool for tool in found if tool["name"] not in RESERVED_NAMES]
+def found_tools(items: list[Fields], *, has_code: bool = False) -> list[Fields]:
+    ours = RESERVED_NAMES | ({PYTHON} if has_code else frozenset())
+    return [tool for tool in functions_found(items) if tool["name"] not in ours]
 
 
 # The model
@@ -133,9 +139,9 @@ def _wants_effort(body: CreateResponse) -> bool:
 
 
 def _is_callers(tool: Tool) -> bool:
-    if not isinstance(tool, ShellTool):
-        return True
-    return tool.environment is not None and tool.environment.type == "local"
+    if isinstance(tool, CodeInterpreterTool):
+        return False
+    return not isinstance(tool, ShellTool) or code_interpreter.is_local(tool)
 
 
 # What it goes on from
@@ -266,6 +272,8 @@ def echo_tool(tool: Tool, container_id: str | None) -> Fields:
         if tool.allowed_callers:
             fields["allowed_callers"] = list(tool.allowed_callers)
         return fields
+    if isinstance(tool, CodeInterpreterTool):
+        return code_interpreter.echo(tool)
     if isinstance(tool, FunctionTool):
         return tool.model_dump()
     return tool.model_dump(exclude_none=True)

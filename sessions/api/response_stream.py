@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -32,9 +32,11 @@ SPACE = b" "
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
 
 
-async def events_of(response: ApiResponse) -> AsyncGenerator[dict[str, Any] | None, None]:
+async def events_of(
+    response: ApiResponse, include: Collection[str] = ()
+) -> AsyncGenerator[dict[str, Any] | None, None]:
     """Every event from the first to the last; None each time a second brought none."""
-    translation = await translation_of(response)
+    translation = await translation_of(response, include)
     for event in translation.opening():
         yield event
     async with aclosing(_batches(response)) as batches:
@@ -142,25 +144,32 @@ async def _pieces(response: ApiResponse, *, stops: bool) -> AsyncGenerator[bytes
 
 
 def stream(
-    response: ApiResponse, *, stops: bool, starting_after: int | None = None
+    response: ApiResponse,
+    *,
+    stops: bool,
+    starting_after: int | None = None,
+    include: Collection[str] = (),
 ) -> StreamingHttpResponse:
-    answer = StreamingHttpResponse(
-        _frames(response, stops=stops, starting_after=starting_after), content_type=CONTENT_TYPE
-    )
+    frames = _frames(response, include, stops=stops, starting_after=starting_after)
+    answer = StreamingHttpResponse(frames, content_type=CONTENT_TYPE)
     answer["Cache-Control"] = "no-cache"
     answer["X-Accel-Buffering"] = "no"
     return answer
 
 
 async def _frames(
-    response: ApiResponse, *, stops: bool, starting_after: int | None
+    response: ApiResponse,
+    include: Collection[str],
+    *,
+    stops: bool,
+    starting_after: int | None,
 ) -> AsyncGenerator[bytes, None]:
     seen = -1 if starting_after is None else starting_after
     loop = asyncio.get_running_loop()
     said_at = loop.time()
     async with (
         stopped_with_its_caller(response, is_wanted=stops),
-        aclosing(events_of(response)) as events,
+        aclosing(events_of(response, include)) as events,
     ):
         async for event in events:
             if event is None:

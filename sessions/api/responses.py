@@ -109,14 +109,37 @@ class ApplyPatchTool(RequestPart):
     allowed_callers: list[Literal["direct"]] | None = Field(None, min_length=1)
 
 
+class CodeContainer(ContainerOptions):
+    """That of the response gone on from, else a new one."""
+
+    type: Literal["auto"]
+
+
+class CodeInterpreterTool(RequestPart):
+    """`container` is an id, or what to make one with."""
+
+    type: Literal["code_interpreter"]
+    container: str | CodeContainer
+
+
 Tool = Annotated[
-    ShellTool | FunctionTool | CustomTool | Namespace | ToolSearch | ApplyPatchTool,
+    ShellTool
+    | CodeInterpreterTool
+    | FunctionTool
+    | CustomTool
+    | Namespace
+    | ToolSearch
+    | ApplyPatchTool,
     Field(discriminator="type"),
 ]
 
 
 class ShellChoice(RequestPart):
     type: Literal["shell"]
+
+
+class CodeInterpreterChoice(RequestPart):
+    type: Literal["code_interpreter"]
 
 
 class FunctionChoice(RequestPart):
@@ -133,7 +156,7 @@ class ApplyPatchChoice(RequestPart):
     type: Literal["apply_patch"]
 
 
-Choice = ShellChoice | FunctionChoice | CustomChoice | ApplyPatchChoice
+Choice = ShellChoice | CodeInterpreterChoice | FunctionChoice | CustomChoice | ApplyPatchChoice
 
 
 class AllowedTools(RequestPart):

@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
+PYTHON = "python"
+"""Name of the tool that runs code in an interpreter of ours."""
+
 Role: TypeAlias = Literal["user", "system", "developer"]
 
 
@@ -28,6 +31,8 @@ class AssistantMessage:
     type: ClassVar[str] = "assistant_message"
     text: str
     raw: dict[str, Any] | None = None
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    """Of the text, beside those in `raw`, in the words of the Responses API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,8 @@ class ToolResultItem:
     max_output_length: int | None = None
     raw: dict[str, Any] | None = None
     """The item as a program sent it, where the Responses API takes it back like that."""
+    images: list[str] = field(default_factory=list)
+    """Pictures that code showed, as `data:` URLs."""
 
 
 @dataclass(frozen=True, slots=True)

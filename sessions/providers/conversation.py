@@ -4,7 +4,7 @@ import signal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sessions.providers.base import CommandResult, Item, ToolCall, ToolResultItem
+from sessions.providers.base import PYTHON, CommandResult, Item, ToolCall, ToolResultItem
 
 NO_RESULT = "No result: the turn was ended before the call was done."
 
@@ -40,9 +40,39 @@ def _results(
 
 def result_text(item: ToolResultItem) -> str:
     """A result in words, for models that take tool results as text."""
+    if item.name == PYTHON and item.commands:
+        return code_text(item)
     parts = [item.text] if item.text else []
     parts += [command_text(result) for result in item.commands]
     return "\n\n".join(parts) or "(no output)"
+
+
+def code_text(item: ToolResultItem) -> str:
+    """What code printed, how it ended where that says more, and what it showed."""
+    parts = [logs_of(item).rstrip("\n")]
+    parts += [
+        f"[{ending_text(result)}]"
+        for result in item.commands
+        if result.ending.get("kind") == "exit"
+        and result.ending != {"kind": "exit", "exit_code": 0}
+    ]
+    if item.images:
+        parts.append(f"[{len(item.images)} shown as pictures]")
+    return "\n".join(filter(None, parts)) or "(no output)"
+
+
+def logs_of(item: ToolResultItem) -> str:
+    """What code printed, with a last line where it did not end by itself."""
+    logs = item.text
+    for result in item.commands:
+        logs += result.stdout
+        for more in (result.stderr, _unusual_end(result)):
+            logs += "\n" * bool(more and logs and not logs.endswith("\n")) + more
+    return logs
+
+
+def _unusual_end(result: CommandResult) -> str:
+    return "" if result.ending.get("kind") == "exit" else f"[{ending_text(result)}]"
 
 
 def command_text(result: CommandResult) -> str:

@@ -32,6 +32,7 @@ from sessions.providers.local_model import LocalModel
 from sessions.providers.markdown import tool_call
 from sessions.providers.markdown_messages import fresh_messages, markdown_messages, plain_messages
 from sessions.providers.markdown_prompt import BLOCK_WANTED, SHORTER, has_succeeded
+from sessions.providers.markdown_python import wants_code, with_blocks, with_code
 from sessions.providers.openai_chat import OpenAIChat
 from sessions.providers.outstanding import outstanding_files
 from sessions.providers.reply_opening import FREE, Opening, opening
@@ -63,6 +64,12 @@ class LocalProvider:
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
         """Waits until the model is downloaded and loaded. Raises: ProviderError."""
+        is_code = wants_code(request)
+        async with aclosing(self._stream(with_blocks(request) if is_code else request)) as deltas:
+            async for delta in deltas:
+                yield with_code(delta) if is_code else delta
+
+    async def _stream(self, request: ModelRequest) -> AsyncGenerator[Delta, None]:
         endpoint = await self.local_model.wait_ready()
         room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
         if request.purpose == "summary":

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sessions.providers.base import (
+    PYTHON,
     AssistantMessage,
     Compacted,
     Item,
@@ -103,6 +104,8 @@ def _has_block(messages: Sequence[Message]) -> bool:
 
 
 def _as_block(call: ToolCall) -> str:
+    if call.name == PYTHON:
+        return f"```python\n{call.arguments.get('code', '')}\n```"
     if call.name == "run_file":
         return f"```\n{call.arguments.get('content', '')}\n```"
     commands = call.arguments.get("commands")

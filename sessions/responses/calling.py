@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sessions.events.types import CallStarted
-from sessions.providers.base import ToolCall, ToolResultItem, item_from_json
+from sessions.providers.base import PYTHON, ToolCall, ToolResultItem, item_from_json
 from sessions.providers.patches import APPLY_PATCH, operation_of
 from sessions.responses import output_items
+from sessions.responses.code_calls import CodeCalls
 from sessions.responses.emitter import Emitter
 from sessions.responses.output_items import Fields, Origin
 
@@ -25,7 +26,7 @@ class _Run:
 
 class Calling:
     """`callers_tools` are names and kinds of those that the caller runs; `container_id` is where
-    others run."""
+    commands run, `code_container_id` where code does."""
 
     def __init__(
         self,
@@ -33,10 +34,12 @@ class Calling:
         origin: Origin,
         callers_tools: Mapping[str, str],
         container_id: str | None,
+        code_container_id: str | None = None,
         *,
         namespaces: Mapping[str, tuple[str, str]],
     ) -> None:
         self._emit = emit
+        self._code = CodeCalls(emit, origin, code_container_id)
         self._origin = origin
         self._callers_tools = callers_tools
         self._container_id = container_id
@@ -46,6 +49,9 @@ class Calling:
         """By `call_id`: the tool call it is part of, and which of its commands."""
 
     def call(self, call: ToolCall) -> Iterator[Fields]:
+        if call.name == PYTHON and self._code.are_served:
+            yield from self._code.call(call)
+            return
         if call.name in SHELL_TOOLS and self._container_id is not None:
             self._runs[call.tool_call_id] = _Run(call)
             yield from self._shell_call(call, self._container_id)
@@ -155,6 +161,7 @@ class Calling:
         )
 
     def started(self, body: CallStarted) -> Iterator[Fields]:
+        yield from self._code.started(body)
         run = self._runs.get(body.tool_call_id)
         if run is not None:
             self._call_index[body.call_id] = (body.tool_call_id, body.index)
@@ -196,6 +203,8 @@ class Calling:
     def result(self, tool_call_id: str, item: Fields) -> Iterator[Fields]:
         run = self._runs.pop(tool_call_id, None)
         result = item_from_json(item)
+        if isinstance(result, ToolResultItem):
+            yield from self._code.result(result)
         if run is None or not isinstance(result, ToolResultItem):
             return
         yield from self._begin_output(run)
@@ -212,6 +221,7 @@ class Calling:
 
     def leave_open(self) -> None:
         """Nothing more comes of those that have not ended."""
+        self._code.leave_open()
         for run in self._runs.values():
             if run.index >= 0:
                 self._emit.output[run.index]["status"] = "incomplete"

@@ -1,13 +1,18 @@
 """Events of a response with their numbers, and the items that they make up."""
 
+from collections.abc import Collection
 from typing import Any
 
+from sessions.responses.included import shown
 from sessions.responses.output_items import Fields
 
 
 class Emitter:
-    def __init__(self) -> None:
+    """`output` has the items whole; events tell what `include` asks for."""
+
+    def __init__(self, include: Collection[str] = ()) -> None:
         self.output: list[Fields] = []
+        self._include = include
         self._number = 0
 
     def event(self, kind: str, **fields: Any) -> Fields:
@@ -17,10 +22,11 @@ class Emitter:
 
     def added(self, item: Fields) -> Fields:
         self.output.append(item)
-        return self.event(
-            "response.output_item.added", output_index=len(self.output) - 1, item=item
-        )
+        index = len(self.output) - 1
+        seen = shown(item, self._include)
+        return self.event("response.output_item.added", output_index=index, item=seen)
 
     def done(self, index: int, item: Fields) -> Fields:
         self.output[index] = item
-        return self.event("response.output_item.done", output_index=index, item=item)
+        seen = shown(item, self._include)
+        return self.event("response.output_item.done", output_index=index, item=seen)

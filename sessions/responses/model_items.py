@@ -1,11 +1,13 @@
 """Items as programs send and get them, as items that a model is given."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sessions.agent.loop import pending_calls
 from sessions.providers.base import (
+    PYTHON,
     AssistantMessage,
     CommandResult,
     Item,
@@ -16,12 +18,16 @@ from sessions.providers.base import (
 )
 from sessions.providers.patches import APPLY_PATCH
 from sessions.providers.tool_arguments import parse_arguments
+from sessions.responses.included import CODE_CALL
 from sessions.responses.namespaces import name_within, tools_apart
 
 ApiItem = Mapping[str, Any]
 SHELL = "shell"
 TOOL_SEARCH = "tool_search"
 COMPACTION = "compaction"
+MAX_CALL_ID = 64
+"""Characters that endpoints take."""
+CITATION = "container_file_citation"
 NOT_ENDED = "Stopped before it ended."
 UNDERSTOOD = frozenset(
     {
@@ -31,6 +37,7 @@ UNDERSTOOD = frozenset(
         "function_call_output",
         "shell_call",
         "shell_call_output",
+        "code_interpreter_call",
         "custom_tool_call",
         "custom_tool_call_output",
         "tool_search_call",
@@ -49,6 +56,12 @@ CALLS = {
     "apply_patch_call": "apply_patch_call_output",
 }
 """Kinds of calls, and the kind that answers each."""
+
+
+def is_answer(item: ApiItem) -> bool:
+    """Whether a model said it."""
+    is_call = item["type"] in CALLS or item["type"] == CODE_CALL
+    return is_call or item.get("role") == "assistant"
 
 
 def model_items(
@@ -83,7 +96,7 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
     item = _by_one_name(item)
     match item:
         case {"type": "message", "role": "assistant"}:
-            yield AssistantMessage(text_of(item["content"]), raw=dict(item))
+            yield AssistantMessage(text_of(item["content"]), raw=_uncited(item))
         case {"type": "message", "role": role, "content": content}:
             content = [_part(part, has_container=has_container) for part in content]
             has_more = any(part["type"] != "input_text" for part in content)
@@ -103,6 +116,8 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
             yield ToolResultItem(
                 call_id, SHELL, commands, max_output_length=item.get("max_output_length")
             )
+        case {"type": kind} if kind == CODE_CALL:
+            yield from _code(item)
         case _:
             yield from _native(item)
 
@@ -114,6 +129,37 @@ def _by_one_name(item: ApiItem) -> ApiItem:
         return item
     plain = {key: value for key, value in item.items() if key != "namespace"}
     return {**plain, "name": name_within(space, item["name"])}
+
+
+def _uncited(message: ApiItem) -> dict[str, Any]:
+    """No endpoint knows the files of our containers."""
+    content = message["content"]
+    if isinstance(content, str):
+        return dict(message)
+    parts = [
+        {**part, "annotations": [a for a in part["annotations"] if a.get("type") != CITATION]}
+        if part["type"] == "output_text" and part.get("annotations")
+        else part
+        for part in content
+    ]
+    return {**message, "content": parts}
+
+
+def _code(item: ApiItem) -> Iterable[Item]:
+    """Call and result are one item, which has no other name than its id."""
+    call_id = str(item["id"])
+    if len(call_id) > MAX_CALL_ID:
+        call_id = f"ci_{uuid.uuid5(uuid.NAMESPACE_OID, call_id).hex}"
+    code = str(item.get("code") or "")
+    yield ToolCall(call_id, PYTHON, {"code": code})
+    outputs = item.get("outputs")
+    if outputs is None:
+        yield ToolResultItem(call_id, PYTHON, text="(The output was not sent along.)")
+        return
+    logs = "\n".join(str(one.get("logs", "")) for one in outputs if one.get("type") == "logs")
+    images = [str(one.get("url", "")) for one in outputs if one.get("type") == "image"]
+    ran = CommandResult(code, logs, "", {"kind": "exit", "exit_code": 0})
+    yield ToolResultItem(call_id, PYTHON, [ran], images=images)
 
 
 def _native(item: ApiItem) -> Iterable[Item]:

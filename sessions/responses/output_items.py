@@ -3,7 +3,7 @@
 import json
 import shlex
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,13 +30,22 @@ class Origin:
         return own_item_id(kind, self.session_id, number)
 
 
-def message(identifier: str, text: str, *, status: str, raw: Mapping[str, Any] | None) -> Fields:
+def message(
+    identifier: str,
+    text: str,
+    *,
+    status: str,
+    raw: Mapping[str, Any] | None,
+    annotations: Sequence[Fields] = (),
+) -> Fields:
     """`raw` is the item as an endpoint gave it, which may know more of it."""
     parts = [_text_part(text)]
     more: Fields = {}
     if raw and raw.get("type") == "message" and raw.get("content"):
         parts = [_part(part) for part in raw["content"]]
         more = {"phase": raw["phase"]} if raw.get("phase") else {}
+    if len(parts) == 1 and "annotations" in parts[0]:
+        parts[0]["annotations"] = [*parts[0]["annotations"], *annotations]
     return {
         "id": identifier,
         "type": "message",

@@ -1,6 +1,7 @@
 """A response as it is given back."""
 
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -14,14 +15,17 @@ from sessions.responses.translate import About, Outcome, response_of
 
 SHELL = "shell"
 TOOL_SEARCH = "tool_search"
-_INNER = frozenset({"include", "given", "found", "sent_text", "local_skills", "compaction"})
+_INNER = frozenset(
+    {"include", "given", "found", "sent_text", "local_skills", "compaction", "code_container"}
+)
 """What of a request is not given back: what to include, which fields were sent at all, the
-functions that the program's own search for tools brought up, skills of its own, and how the
-conversation is kept short."""
+functions that the program's own search for tools brought up, skills of its own, how the
+conversation is kept short, and where code is interpreted."""
 
 
-def about(response: ApiResponse, turn: int) -> About:
-    """`turn` is the number of its turn; 0 when that is gone."""
+def about(response: ApiResponse, turn: int, include: Collection[str] = ()) -> About:
+    """`turn` is the number of its turn; 0 when that is gone. `include` is asked for beside what the
+    program asked for in the first place."""
     tools = tools_apart(response.request["tools"])
     theirs = {tool["name"]: tool["type"] for tool in tools if "name" in tool}
     theirs |= {tool["name"]: "function" for tool in response.request["found"]}
@@ -41,6 +45,8 @@ def about(response: ApiResponse, turn: int) -> About:
         namespaces=names_apart([*tools, *response.request["found"]]),
         container_id=container_id,
         is_background=response.is_background,
+        code_container_id=response.request.get("code_container"),
+        include=frozenset([*response.request["include"], *include]),
     )
 
 
@@ -78,11 +84,12 @@ def skeleton(response: ApiResponse) -> dict[str, Any]:
     }
 
 
-def resource(response: ApiResponse) -> dict[str, Any]:
-    """As it stands."""
+def resource(response: ApiResponse, include: Collection[str] = ()) -> dict[str, Any]:
+    """As it stands, with what the program asked for or asks for now."""
     if not response.has_ended:
         return {**skeleton(response), "status": response.status}
-    return response_of(skeleton(response), outcome_of(response))
+    wanted = [*response.request["include"], *include]
+    return response_of(skeleton(response), outcome_of(response), wanted)
 
 
 def outcome_of(response: ApiResponse) -> Outcome:

@@ -127,10 +127,12 @@ class Saying:
 
     def item(self, item: AssistantMessage | Reasoning) -> Iterator[Fields]:
         match item:
-            case AssistantMessage(text, raw) if text or raw:
+            case AssistantMessage(text, raw, annotations) if text or raw:
                 said = yield from self._whole("message", text)
                 status = "incomplete" if (raw or {}).get("status") == "incomplete" else "completed"
-                made = output_items.message(said.item_id, text, status=status, raw=raw)
+                made = output_items.message(
+                    said.item_id, text, status=status, raw=raw, annotations=annotations
+                )
                 yield from self._close(said, made)
             case Reasoning(text, raw):
                 said = yield from self._whole("reasoning", text)

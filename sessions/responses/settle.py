@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 
 from django.db import DatabaseError
 from django.db.models import Q
@@ -23,10 +23,10 @@ PATIENCE = dt.timedelta(seconds=10)
 """Whoever ran a turn settles its response; after this long another does."""
 
 
-async def translation_of(response: ApiResponse) -> Translation:
+async def translation_of(response: ApiResponse, include: Collection[str] = ()) -> Translation:
     """At its beginning."""
     turn = await Turn.objects.filter(api_response=response).afirst()
-    return Translation(about(response, turn.number if turn else 0))
+    return Translation(about(response, turn.number if turn else 0, include))
 
 
 async def settle(response: ApiResponse) -> ApiResponse:

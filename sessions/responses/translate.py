@@ -8,7 +8,7 @@ comes as one delta, its output as it is printed.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -33,6 +33,7 @@ from sessions.providers.base import AssistantMessage, Reasoning, ToolCall, item_
 from sessions.responses import output_items
 from sessions.responses.calling import Calling
 from sessions.responses.emitter import Emitter
+from sessions.responses.included import all_shown
 from sessions.responses.output_items import Fields, Origin
 from sessions.responses.saying import Saying
 
@@ -70,6 +71,10 @@ class About:
     is_background: bool
     namespaces: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """Of the caller's tools within one: namespace and name, by the name that the model knows."""
+    code_container_id: str | None = None
+    """Where code is interpreted."""
+    include: Collection[str] = ()
+    """What more than usual is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,14 @@ class Translation:
 
     def __init__(self, about: About) -> None:
         self._about = about
-        self._emit = Emitter()
+        self._emit = Emitter(about.include)
         self._saying = Saying(self._emit, about.origin)
         self._calling = Calling(
             self._emit,
             about.origin,
             about.callers_tools,
             about.container_id,
+            about.code_container_id,
             namespaces=about.namespaces,
         )
         self._has_begun = False
@@ -215,15 +221,16 @@ class Translation:
         self.outcome = outcome
         # There is no event of its own for a response that was cancelled.
         kind = "incomplete" if outcome.status == "cancelled" else outcome.status
-        yield self._emit.event(
-            f"response.{kind}", response=response_of(self._about.skeleton, outcome)
-        )
+        response = response_of(self._about.skeleton, outcome, self._about.include)
+        yield self._emit.event(f"response.{kind}", response=response)
 
     def _response(self, status: str) -> Fields:
         return {**self._about.skeleton, "status": status, "output": []}
 
 
-def response_of(skeleton: Mapping[str, Any], outcome: Outcome) -> Fields:
+def response_of(
+    skeleton: Mapping[str, Any], outcome: Outcome, include: Collection[str] = ()
+) -> Fields:
     """A response that has ended, as it is given back."""
     reason = outcome.incomplete_reason
     return {
@@ -232,7 +239,7 @@ def response_of(skeleton: Mapping[str, Any], outcome: Outcome) -> Fields:
         "completed_at": outcome.completed_at if outcome.status == "completed" else None,
         "error": outcome.error,
         "incomplete_details": {"reason": reason} if reason else None,
-        "output": outcome.output,
+        "output": all_shown(outcome.output, include),
         "usage": usage_of(outcome.input_tokens, outcome.output_tokens),
     }
 

@@ -18,13 +18,13 @@ async def input_tokens(
 ) -> int:
     """Of a response that is not stored, behind what was there `before`: as the endpoint counts, else
     an estimate. Raises: ProviderError."""
-    told, tools, callers_tools = told_and_tools(
-        about(response, 0), response.request, provider, limits
-    )
     items = model_items(
         [*before, *response.input],
         has_container=has_container(response),
         unseal=partial(unseal, response.owner_id),
+    )
+    told, tools, callers_tools = told_and_tools(
+        about(response, 0), response.request, provider, limits, items
     )
     request = ModelRequest(
         told,

@@ -11,11 +11,12 @@ from sessions.agent.loop import TurnState
 from sessions.agent.prompts import instructions, place
 from sessions.agent.skills import SkillOnOffer
 from sessions.agent.tools.base import Tool
+from sessions.agent.tools.python import PythonTool, has_python
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import SPEC as SHELL_SPEC
 from sessions.agent.tools.shell import ShellTool
 from sessions.models import ApiResponse, Session, Turn
-from sessions.providers.base import ModelOptions, Provider, ToolSpec
+from sessions.providers.base import PYTHON, Item, ModelOptions, Provider, ToolSpec
 from sessions.providers.patches import APPLY_PATCH
 from sessions.providers.patches import SPEC as PATCH_SPEC
 from sessions.responses.context import items_before
@@ -28,6 +29,7 @@ from sessions.runtime.conversation import turn_state
 from sessions.runtime.skills import skills_of, with_skills
 from sessions.sandbox.limits import Limits
 
+CODE_INTERPRETER = "code_interpreter"
 _INPUT = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
@@ -47,6 +49,8 @@ class TurnPlan:
     limits: TurnLimits
     options: ModelOptions
     compacting: Compacting | None
+    cites_files: bool = False
+    """Whether answers say which files of the container they name."""
 
 
 async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
@@ -85,11 +89,11 @@ async def _plan_response(
 ) -> TurnPlan:
     asked = response.request
     about_it = about(response, turn.number)
-    told, tools, callers_tools = told_and_tools(about_it, asked, provider, limits)
     in_container = has_container(response)
     before = await items_before(response.previous, response.conversation)
     opened = partial(unseal, response.owner_id)
     items = model_items([*before, *response.input], has_container=in_container, unseal=opened)
+    told, tools, callers_tools = told_and_tools(about_it, asked, provider, limits, items)
     state = await turn_state(turn.session_id, turn.number, unseal=opened, goes_on_from=items)
     compaction = asked.get("compaction")
     return TurnPlan(
@@ -107,6 +111,7 @@ async def _plan_response(
         compacting=Compacting(partial(seal, response.owner_id), **compaction)
         if compaction
         else None,
+        cites_files=bool(tools),
     )
 
 
@@ -118,27 +123,37 @@ async def _skills(turn: Turn, asked: dict[str, Any], *, has_container: bool) -> 
 
 
 def has_container(response: ApiResponse) -> bool:
-    return about(response, 0).container_id is not None
+    found = about(response, 0)
+    return (found.container_id or found.code_container_id) is not None
 
 
 def told_and_tools(
-    about_it: About, asked: Mapping[str, Any], provider: Provider, limits: Limits
+    about_it: About,
+    asked: Mapping[str, Any],
+    provider: Provider,
+    limits: Limits,
+    items: Sequence[Item],
 ) -> tuple[str, list[Tool], list[ToolSpec]]:
-    """Instructions, tools of ours and tools of the caller for what was `asked`."""
-    with_container = about_it.container_id is not None
+    """Instructions, tools of ours and tools of the caller for what was `asked` behind `items`."""
+    has_shell = about_it.container_id is not None
+    has_code = about_it.code_container_id is not None
     every = [*tools_apart(asked["tools"]), *asked["found"]]
     tools = _allowed(every, asked["tool_choice"])
-    told = [place(limits)] if with_container else []
+    told = []
+    if has_shell or has_code:
+        told.append(place(limits, has_shell=has_shell, has_python=has_code))
     if asked["instructions"]:
         told.append(asked["instructions"])
-    ours = _tools(provider) if with_container and _has(tools, "shell") else []
+    ours = _tools(provider) if has_shell and _has(tools, "shell") else []
+    if has_code and _has(tools, CODE_INTERPRETER):
+        ours.append(PythonTool(is_known=has_python(items)))
     return "\n\n".join(told), ours, _callers_tools(tools, about_it.callers_tools)
 
 
 def _callers_tools(
     tools: list[dict[str, Any]], callers_tools: Mapping[str, str]
 ) -> list[ToolSpec]:
-    found = [_spec(tool) for tool in tools if tool["type"] != "shell"]
+    found = [_spec(tool) for tool in tools if tool["type"] not in ("shell", CODE_INTERPRETER)]
     is_theirs = SHELL_SPEC.name in callers_tools and _has(tools, "shell")
     return [*found, SHELL_SPEC] if is_theirs else found
 
@@ -207,4 +222,6 @@ def model_options(asked: dict[str, Any]) -> ModelOptions:
 def _choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
     if isinstance(choice, dict) and choice["type"] == "allowed_tools":
         return str(choice["mode"])
+    if isinstance(choice, dict) and choice["type"] == CODE_INTERPRETER:
+        return {"type": "function", "name": PYTHON}
     return choice

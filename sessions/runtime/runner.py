@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 from channels.db import database_sync_to_async
 from django.db import DatabaseError, transaction
@@ -37,6 +38,7 @@ from sessions.models import ContainerState, Session, Turn, TurnStatus, Upload
 from sessions.models import SessionStatus as Status
 from sessions.providers.base import Provider
 from sessions.responses.settle import settle_turn
+from sessions.runtime.citations import files_to_cite
 from sessions.runtime.conversation import recorded_calls
 from sessions.runtime.delivery import deliver
 from sessions.runtime.plan import TurnPlan, plan_turn
@@ -177,6 +179,7 @@ class Runner:
             limits=self._limits,
             stop=self.stop,
             recorded=recorded,
+            find_files=self._files_to_cite if plan.cites_files else None,
         )
         async with self._warm(is_needed=bool(plan.tools)):
             await run_turn(
@@ -246,6 +249,10 @@ class Runner:
             async for upload in uploads.order_by("id"):
                 await deliver(sandbox, self.session.id, upload)
         return Connected(sandbox, container_id)
+
+    async def _files_to_cite(self, paths: Collection[str]) -> Mapping[str, dict[str, Any]]:
+        sandbox = await self._sandboxes.connect(self.session)
+        return await files_to_cite(self.session, sandbox, paths)
 
     async def _watch_time(self) -> None:
         """End the turn when the session's container has lived as long as it may."""

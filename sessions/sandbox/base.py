@@ -206,6 +206,10 @@ class Exec(Protocol):
         """Kill the whole process tree. The iterator then yields `ExecEnded` with `stopped`."""
         ...
 
+    async def detach(self) -> None:
+        """Follow it no longer; it goes on and can be attached to again."""
+        ...
+
     async def write_stdin(self, data: bytes) -> None:
         """Waits while the command does not read. What comes after its end is dropped."""
         ...

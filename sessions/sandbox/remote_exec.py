@@ -7,7 +7,13 @@ from typing import Any
 
 from typing_extensions import override
 
-from sessions.errors import BerthError, InvalidInputError, SandboxError, SandboxUnavailableError
+from sessions.errors import (
+    BerthError,
+    CommandForgottenError,
+    InvalidInputError,
+    SandboxError,
+    SandboxUnavailableError,
+)
 from sessions.events.types import Ending, Stream
 from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, ExecRequest, TerminalSize
 from sessions.sandbox.chunk import Chunk
@@ -26,6 +32,7 @@ _ENDING_KINDS = frozenset(("exit", "signal", "timeout", "stopped", "oom", "disk_
 _SIGNAL_LENGTH = 16
 _ERRORS: dict[str, type[BerthError]] = {
     "superseded": SandboxUnavailableError,
+    "forgotten": CommandForgottenError,
     "bad_request": InvalidInputError,
 }
 
@@ -237,8 +244,8 @@ class RemoteExec(Exec, Route):
     async def stop(self) -> None:
         await self._connection.send_soon(wire.frame(wire.KILL, self._ident))
 
+    @override
     async def detach(self) -> None:
-        """Follow it no longer; the command goes on and can be attached to again."""
         self._connection.close_route(self._ident)
         self._end_with(SandboxUnavailableError("The command is followed no longer."))
         await self._connection.send_soon(wire.frame(wire.CANCEL, self._ident))

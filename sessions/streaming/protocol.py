@@ -198,6 +198,8 @@ def event_to_json(event: StoredEvent) -> dict[str, Any]:
         del fields["item"]
         text = body.item.get("text")
         fields["text"] = text[:MAX_TOOL_TEXT_CHARS] if isinstance(text, str) else ""
+        if images := body.item.get("images"):
+            fields["images"] = images
     return {**fields, "seq": event.seq, "at": event.created_at_ms, "type": body.type}
 
 

@@ -111,3 +111,21 @@ async def test_its_skills_are_in_the_container() -> None:
     for result in (first, second):
         output: Any = result.new_items[1].raw_item
         assert output["output"][0]["stdout"] == "---\nname: tides\n"
+
+
+async def test_its_code_interpreter_keeps_its_variables() -> None:
+    tool = agents.CodeInterpreterTool({"type": "code_interpreter", "container": {"type": "auto"}})
+    memory = agents.SQLiteSession("interpreter")
+    calls: list[Any] = []
+    for code in ("x = 'kept'", "open('file', 'w').write(x)"):
+        result = await agents.Runner.run(
+            agent(tool), f"```call python\n{code}\n```", session=memory
+        )
+        assert kinds(result) == ["ToolCallItem", "MessageOutputItem"]
+        calls.append(result.new_items[0].raw_item)
+    assert [call.code for call in calls] == ["x = 'kept'\n", "open('file', 'w').write(x)\n"]
+    assert [call.status for call in calls] == ["completed", "completed"]
+    assert calls[0].container_id == calls[1].container_id
+    shell = await agents.Runner.run(agent(HOSTED), "```bash\ncat file\n```", session=memory)
+    output: Any = shell.new_items[1].raw_item
+    assert output["output"][0]["stdout"] == "kept"

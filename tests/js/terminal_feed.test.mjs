@@ -68,6 +68,12 @@ test("a call has a separator before it and its ending after it", () => {
   assert.deepEqual(screen.marks, ["a"]);
 });
 
+test("code of an interpreter has the prompt of one", () => {
+  const screen = new Screen();
+  start(screen, "a", "x = 1\nx", { tool: "python" });
+  assert.match(screen.lines[0], /^─── [\d:]+ >>> x = 1  \+1 more line$/);
+});
+
 test("a command of many lines is named by its first, and the rest is counted", () => {
   const screen = new Screen();
   start(screen, "a", "# sort.py\nimport random\nprint(1)", { writes: "sort.py" });

@@ -90,7 +90,11 @@ class ChildGuest:
         return [*words, *options]
 
     async def start(self) -> None:
-        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+        # What commands leave there goes with the guest, as in a container.
+        scratch = self.run_dir / "tmp"
+        scratch.mkdir()
+        scratch.chmod(0o1777)
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(scratch)}
         options = (
             *("--workspace", str(self.workspace), "--run-dir", str(self.run_dir)),
             # The rest of the machine is not this session's.

@@ -168,3 +168,19 @@ async def test_text_with_lone_surrogates_reaches_the_page(
     await viewer.follow()
     await viewer.read_to(1)
     assert viewer.received[0]["text"] == "a?b\u202e"
+
+
+async def test_pictures_that_code_showed_reach_the_page(
+    agent_session: Session, alice: User, open_viewer: OpenViewer
+) -> None:
+    url = "data:image/png;base64,iVBORw0KGgo="
+    await append(
+        agent_session,
+        ToolResult(tool_call_id="t", item={"type": "tool_result", "images": [url]}),
+        ToolResult(tool_call_id="u", item={"type": "tool_result", "images": []}),
+    )
+    viewer = await open_viewer(agent_session, alice)
+    await viewer.follow()
+    await viewer.read_to(2)
+    assert viewer.received[0]["images"] == [url]
+    assert "images" not in viewer.received[1]

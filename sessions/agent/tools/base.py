@@ -1,8 +1,8 @@
 """What a tool is, and what it may use while it runs."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from sessions.agent.output import MAX_OUTPUT_LENGTH, HeadTail
 from sessions.agent.stop import StopSignal
@@ -37,6 +37,7 @@ class Connected(NamedTuple):
 
 Connect: TypeAlias = Callable[[], Awaitable[Connected]]
 Reconnect: TypeAlias = Callable[[str], Awaitable[Sandbox]]
+FindFiles: TypeAlias = Callable[[Collection[str]], Awaitable[Mapping[str, dict[str, Any]]]]
 
 
 @dataclass(slots=True)
@@ -78,6 +79,9 @@ class ToolContext:
     stop: StopSignal
     recorded: Mapping[str, RecordedCall] = field(default_factory=dict)
     """By `call_id`; empty but for a turn that goes on after a restart."""
+    find_files: FindFiles | None = None
+    """Which paths of the workspace are files, and how each is cited; None where nobody asks for
+    citations. Raises: SandboxError."""
 
 
 class Tool(Protocol):

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from sessions.agent.output import CappedOutput, HeadTail
 from sessions.agent.stop import StopSignal
@@ -45,6 +46,18 @@ STOP_OVERDUE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class Launch:
+    """What the guest starts for a command."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+Launcher: TypeAlias = Callable[[Sandbox, str], Awaitable[Launch]]
+"""Given a sandbox and the path of its shell; asked again for each attachment."""
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """`call_id` names it in the log and to the guest: the same id never runs twice."""
 
@@ -56,6 +69,8 @@ class Command:
     timeout_s: float
     max_output_length: int | None = None
     writes: str = ""
+    launch: Launcher | None = None
+    """None runs `text` in a shell."""
 
 
 class _Progress:
@@ -285,10 +300,14 @@ async def _discard(context: ToolContext, reason: str) -> None:
 async def _attach(
     command: Command, context: ToolContext, progress: _Progress, sandbox: Sandbox, shell: str
 ) -> ExecEnded:
+    how = Launch((shell, "-c", command.text))
+    if command.launch is not None:
+        how = await command.launch(sandbox, shell)
     exec_ = await sandbox.exec(
         ExecRequest(
             exec_id=command.call_id,
-            argv=(shell, "-c", command.text),
+            argv=how.argv,
+            env=how.env,
             timeout_s=command.timeout_s,
             stdout_offset=progress.offset("stdout"),
             stderr_offset=progress.offset("stderr"),

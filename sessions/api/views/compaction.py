@@ -3,6 +3,7 @@ it."""
 
 import time
 import uuid
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -13,8 +14,8 @@ from sessions.agent.compaction import compact
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError
 from sessions.api.items import Item
+from sessions.api.model_choice import chosen_model
 from sessions.api.response_request import (
-    chosen_model,
     conversation_of,
     echo_tool,
     found_tools,
@@ -22,6 +23,7 @@ from sessions.api.response_request import (
     previous_of,
 )
 from sessions.api.responses import (
+    CodeInterpreterTool,
     ConversationReference,
     CreateResponse,
     ReasoningOptions,
@@ -90,7 +92,7 @@ async def response_compact(call: Call[CompactResponse, NoQuery]) -> HttpResponse
     """The next window as it is: what users said, and one item with a summary of all. The model of the
     request writes that; nothing is stored here."""
     body, owner_id = call.body, call.user.id
-    choice = chosen_model(body.model)
+    choice = await chosen_model(body.model)
     provider = runtime().provider(choice.provider, choice.model)
     previous = await previous_of(call, body.previous_response_id)
     before = await items_before(previous, None)
@@ -131,7 +133,7 @@ def _message(item: UserMessage) -> Fields:
 async def tokens_count(call: Call[CountTokens, NoQuery]) -> TokenCount:
     """As the endpoint of the model counts, else an estimate."""
     body, owner = call.body, call.user
-    choice = chosen_model(body.model)
+    choice = await chosen_model(body.model)
     previous = await previous_of(call, body.previous_response_id, body.conversation)
     conversation = await conversation_of(call, body.conversation)
     before = await items_before(previous, conversation)
@@ -144,13 +146,19 @@ async def tokens_count(call: Call[CountTokens, NoQuery]) -> TokenCount:
         owner=owner,
         provider=choice.provider,
         model=choice.model,
-        request=echo_of(asked, tools, found_tools([*before, *items])),
+        request=echo_of(asked, tools, found_tools([*before, *items]))
+        | {"code_container": _code_container(body.tools or ())},
         input=items,
     )
     process = runtime()
     provider = process.provider(choice.provider, choice.model)
     counted = await input_tokens(response, before, provider, process.limits_default)
     return TokenCount(input_tokens=counted)
+
+
+def _code_container(tools: Sequence[Tool]) -> str | None:
+    is_there = any(isinstance(tool, CodeInterpreterTool) for tool in tools)
+    return container_of(uuid.UUID(int=0)) if is_there else None
 
 
 def _container(tool: Tool) -> str | None:

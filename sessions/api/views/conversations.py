@@ -1,5 +1,6 @@
 """`/v1/conversations`: items to go on from, without sending them each time."""
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import Field, GetJsonSchemaHandler
@@ -27,6 +28,7 @@ from sessions.api.schema import (
 )
 from sessions.models import Conversation, ConversationItem
 from sessions.responses.ids import CONVERSATION, format_id
+from sessions.responses.included import shown
 
 MAX_ITEMS = 20
 """At a time."""
@@ -130,8 +132,8 @@ async def conversation_delete(call: Call[NoBody, NoQuery], conversation_id: str)
     return Deleted(id=conversation_id, object="conversation.deleted")
 
 
-def _list(rows: list[ConversationItem], *, has_more: bool) -> ItemList:
-    data = [ItemObject.model_validate(row.body) for row in rows]
+def _list(rows: list[ConversationItem], include: Collection[str], *, has_more: bool) -> ItemList:
+    data = [ItemObject.model_validate(shown(row.body, include)) for row in rows]
     return ItemList.of(data, has_more=has_more)
 
 
@@ -139,7 +141,7 @@ def _list(rows: list[ConversationItem], *, has_more: bool) -> ItemList:
 async def items_create(call: Call[CreateItems, IncludeQuery], conversation_id: str) -> ItemList:
     conversation = await find_conversation(call, conversation_id)
     rows = await services.conversation_items_add(conversation, _bodies(call.body.items))
-    return _list(rows, has_more=False)
+    return _list(rows, call.query.include or (), has_more=False)
 
 
 @operation(summary="List the items", query=ItemsQuery, returns=ItemList)
@@ -155,7 +157,7 @@ async def items_list(call: Call[NoBody, ItemsQuery], conversation_id: str) -> It
         rows = rows.filter(**{behind: seen.position})
     order = "-position" if query.order == "desc" else "position"
     page = [row async for row in rows.order_by(order)[: query.limit + 1]]
-    return _list(page[: query.limit], has_more=len(page) > query.limit)
+    return _list(page[: query.limit], query.include or (), has_more=len(page) > query.limit)
 
 
 async def _find_item(call: Call[Any, Any], conversation_id: str, item_id: str) -> ConversationItem:
@@ -173,7 +175,7 @@ async def item_get(
     call: Call[NoBody, IncludeQuery], conversation_id: str, item_id: str
 ) -> ItemObject:
     item = await _find_item(call, conversation_id, item_id)
-    return ItemObject.model_validate(item.body)
+    return ItemObject.model_validate(shown(item.body, call.query.include or ()))
 
 
 @operation(summary="Delete an item", returns=ConversationObject)

@@ -1,5 +1,6 @@
 """`/v1/responses`: a model that works for a program, in a container of ours."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.http import HttpResponseBase, JsonResponse
@@ -22,12 +23,13 @@ from sessions.api.responses import (
 from sessions.api.schema import Deleted, NoBody, NoQuery, Unmodelled
 from sessions.api.views.conversations import ItemList, ItemObject
 from sessions.models import ApiResponse
+from sessions.responses.included import all_shown
 from sessions.responses.resource import resource
 from sessions.responses.settle import settle
 
 
-def _answer(response: ApiResponse) -> JsonResponse:
-    return JsonResponse(resource(response))
+def _answer(response: ApiResponse, include: Collection[str] = ()) -> JsonResponse:
+    return JsonResponse(resource(response, include))
 
 
 @operation(
@@ -56,11 +58,12 @@ async def response_create(call: Call[CreateResponse, NoQuery]) -> HttpResponseBa
 )
 async def response_get(call: Call[NoBody, ResponseQuery], response_id: str) -> HttpResponseBase:
     """With `stream`, all its events again, or those behind `starting_after`."""
+    include = call.query.include or ()
     response = await find_response(call, response_id)
     if call.query.stream:
         after = call.query.starting_after
-        return response_stream.stream(response, stops=False, starting_after=after)
-    return _answer(await settle(response))
+        return response_stream.stream(response, stops=False, starting_after=after, include=include)
+    return _answer(await settle(response), include)
 
 
 @operation(summary="Delete a response", returns=Deleted)
@@ -90,7 +93,7 @@ async def response_cancel(call: Call[NoBody, NoQuery], response_id: str) -> Http
 @operation(summary="What a response was asked", query=InputItemsQuery, returns=ItemList)
 async def input_items(call: Call[NoBody, InputItemsQuery], response_id: str) -> ItemList:
     response = await find_response(call, response_id)
-    items: list[dict[str, Any]] = list(response.input)
+    items: list[dict[str, Any]] = all_shown(response.input, call.query.include or ())
     query = call.query
     if query.order == "desc":
         items.reverse()

@@ -91,7 +91,8 @@ export class TerminalFeed {
     const { text, more } = call.summary;
     const saved = call.writes ? `saves ${commandSummary(call.writes).text}` : "";
     const notes = [saved, more > 0 ? `+${more} more line${more === 1 ? "" : "s"}` : ""].filter(Boolean);
-    const start = `─── ${formatTime(event.at)} ❯ `;
+    const prompt = event.tool === "python" ? ">>>" : "❯";
+    const start = `─── ${formatTime(event.at)} ${prompt} `;
     // The name has its least first; what then does not fit is cut, for a line that wraps splits words.
     const room = this.sink.columns - start.length - Math.min(text.length, MIN_NAME);
     const all = notes.length ? `  ${notes.join(", ")}` : "";
@@ -100,7 +101,7 @@ export class TerminalFeed {
     const name = this.#fit(text, start + noteText);
     this.sink.write(`${RESET}${this.isEmpty ? "" : "\n"}`);
     this.sink.mark(call.id);
-    this.sink.write(`${DIM}─── ${formatTime(event.at)} \x1b[36m❯ \x1b[39;1m${name}\x1b[22m${note}\x1b[0m\n`);
+    this.sink.write(`${DIM}─── ${formatTime(event.at)} \x1b[36m${prompt} \x1b[39;1m${name}\x1b[22m${note}\x1b[0m\n`);
     this.sink.guard();
     this.isEmpty = false;
     this.#become(call.id);

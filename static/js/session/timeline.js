@@ -395,5 +395,6 @@ const CASES = {
   },
   "tool.result": (timeline, event) => {
     if (event.text) timeline.note("warning", event.text);
+    if (event.images) timeline.calls.get(`${event.tool_call_id}.0`)?.pictures(event.images);
   },
 };

@@ -9,6 +9,9 @@ const TAIL_LINES = 3;
 /** A command of more lines or characters is folded. */
 const FOLD_LINES = 6;
 const FOLD_CHARS = 500;
+/** Tools whose calls are no commands of a shell, by what they are called on the page. */
+const TOOL_NAMES = { python: "Python" };
+const PICTURE = /^data:image\/(png|jpeg);base64,/;
 
 export class CallCard {
   /** @param {HTMLTemplateElement} template @param {object} event call.started */
@@ -31,7 +34,10 @@ export class CallCard {
     element.dataset.callId = event.call_id;
     element.dataset.state = "running";
     const name = commandSummary(event.command, 80).text;
-    element.setAttribute("aria-label", `Command: ${name}`);
+    const tool = TOOL_NAMES[event.tool] ?? "";
+    element.setAttribute("aria-label", `${tool || "Command"}: ${name}`);
+    this.part("tool").textContent = tool;
+    this.part("tool").hidden = !tool;
     const command = this.part("command");
     command.textContent = event.command;
     const isLong = event.command.length > FOLD_CHARS || event.command.split("\n").length > FOLD_LINES;
@@ -76,6 +82,18 @@ export class CallCard {
   ended(event) {
     this.ending = event;
     this.isDirty = true;
+  }
+
+  /** What code showed. @param {string[]} urls */
+  pictures(urls) {
+    const images = urls.filter((url) => PICTURE.test(url)).map((url, index) => {
+      const image = document.createElement("img");
+      image.src = url;
+      image.alt = `Picture ${index + 1} of this call`;
+      return image;
+    });
+    this.part("pictures").replaceChildren(...images);
+    this.part("pictures").hidden = !images.length;
   }
 
   /** Bring the element up to date; called once a frame at most. */
