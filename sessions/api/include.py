@@ -19,9 +19,10 @@ Include = Literal[
 INCLUDABLE: tuple[str, ...] = get_args(Include)
 
 
-def check_include(request: HttpRequest) -> None:
-    """Raises: ApiError for what cannot be included."""
-    for index, name in enumerate(request.GET.getlist("include[]")):
+def check_include(request: HttpRequest) -> list[str]:
+    """What is to be included. Raises: ApiError for what cannot be."""
+    names = request.GET.getlist("include[]")
+    for index, name in enumerate(names):
         if name not in INCLUDABLE:
             raise ApiError(
                 400,
@@ -29,3 +30,4 @@ def check_include(request: HttpRequest) -> None:
                 param=f"include[{index}]",
                 code="invalid_value",
             )
+    return names

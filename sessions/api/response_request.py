@@ -13,6 +13,7 @@ from sessions.api.items import ItemReference, item_resource
 from sessions.api.lookups import find_conversation, find_response
 from sessions.api.response_files import CreateCall, files_of
 from sessions.api.response_place import RESERVED_NAMES, place_of
+from sessions.api.response_search import check_file_search
 from sessions.api.responses import (
     CreateResponse,
     FunctionTool,
@@ -48,6 +49,7 @@ async def prepare(call: CreateCall) -> Prepared:
     body = call.body
     choice = chosen_model(body.model)
     _check_abilities(body, choice)
+    await check_file_search(call)
     previous = await _previous(call)
     conversation = await _conversation(call)
     before = await items_before(previous, conversation)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,8 @@ from sessions import services
 from sessions.events.follow import follow
 from sessions.events.types import StoredEvent
 from sessions.models import ApiResponse, Session
-from sessions.responses.resource import outcome_of
+from sessions.responses.resource import outcome_of, shows_results
+from sessions.responses.searching import shown_event
 from sessions.responses.settle import end, settle, translation_of
 from sessions.responses.translate import Translation
 from sessions.services.carried import carried
@@ -93,18 +94,26 @@ async def whole(response: ApiResponse, *, stops: bool) -> ApiResponse:
 
 
 def stream(
-    response: ApiResponse, *, stops: bool, starting_after: int | None = None
+    response: ApiResponse,
+    *,
+    stops: bool,
+    starting_after: int | None = None,
+    include: Sequence[str] = (),
 ) -> StreamingHttpResponse:
-    answer = StreamingHttpResponse(
-        _frames(response, stops=stops, starting_after=starting_after), content_type=CONTENT_TYPE
+    frames = _frames(
+        response,
+        stops=stops,
+        starting_after=starting_after,
+        with_results=shows_results(response, include),
     )
+    answer = StreamingHttpResponse(frames, content_type=CONTENT_TYPE)
     answer["Cache-Control"] = "no-cache"
     answer["X-Accel-Buffering"] = "no"
     return answer
 
 
 async def _frames(
-    response: ApiResponse, *, stops: bool, starting_after: int | None
+    response: ApiResponse, *, stops: bool, starting_after: int | None, with_results: bool
 ) -> AsyncGenerator[bytes, None]:
     seen = -1 if starting_after is None else starting_after
     loop = asyncio.get_running_loop()
@@ -124,7 +133,7 @@ async def _frames(
                 event["sequence_number"] = max(event["sequence_number"], seen + 1)
             if event["sequence_number"] > seen:
                 said_at = loop.time()
-                yield _frame(event)
+                yield _frame(shown_event(event, with_results=with_results))
 
 
 def _frame(event: dict[str, Any]) -> bytes:

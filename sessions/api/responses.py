@@ -2,16 +2,18 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, FiniteFloat, StringConstraints
 
 from sessions.api.containers import ContainerOptions
 from sessions.api.include import Include
 from sessions.api.items import Item
 from sessions.api.metadata import Metadata
 from sessions.api.schema import PageQuery, RequestPart, Resource
+from sessions.api.vector_stores import MAX_RESULTS, Filter, HybridWeights
 
 MAX_TOOLS = 128
 MAX_LOCAL_SKILLS = 200
+MAX_VECTOR_STORES = 10
 ToolName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
 
 
@@ -89,11 +91,33 @@ class ToolSearch(RequestPart):
     parameters: dict[str, Any] | None = None
 
 
-Tool = Annotated[ShellTool | FunctionTool | CustomTool | ToolSearch, Field(discriminator="type")]
+class SearchRankingOptions(RequestPart):
+    ranker: Literal["auto", "default-2024-11-15"] | None = None
+    score_threshold: FiniteFloat | None = Field(None, ge=0, le=1)
+    hybrid_search: HybridWeights | None = None
+
+
+class FileSearch(RequestPart):
+    """Runs here, without a container."""
+
+    type: Literal["file_search"]
+    vector_store_ids: list[str] = Field(min_length=1, max_length=MAX_VECTOR_STORES)
+    max_num_results: int | None = Field(None, ge=1, le=MAX_RESULTS)
+    filters: Filter | None = None
+    ranking_options: SearchRankingOptions | None = None
+
+
+Tool = Annotated[
+    ShellTool | FunctionTool | CustomTool | ToolSearch | FileSearch, Field(discriminator="type")
+]
 
 
 class ShellChoice(RequestPart):
     type: Literal["shell"]
+
+
+class FileSearchChoice(RequestPart):
+    type: Literal["file_search"]
 
 
 class FunctionChoice(RequestPart):
@@ -110,7 +134,10 @@ class AllowedTools(RequestPart):
     type: Literal["allowed_tools"]
     mode: Literal["auto", "required"]
     tools: list[
-        Annotated[ShellChoice | FunctionChoice | CustomChoice, Field(discriminator="type")]
+        Annotated[
+            ShellChoice | FileSearchChoice | FunctionChoice | CustomChoice,
+            Field(discriminator="type"),
+        ]
     ]
 
 
@@ -162,7 +189,8 @@ class CreateResponse(RequestPart):
     tool_choice: (
         Literal["none", "auto", "required"]
         | Annotated[
-            ShellChoice | FunctionChoice | CustomChoice | AllowedTools, Field(discriminator="type")
+            ShellChoice | FileSearchChoice | FunctionChoice | CustomChoice | AllowedTools,
+            Field(discriminator="type"),
         ]
         | None
     ) = None

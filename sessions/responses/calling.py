@@ -9,6 +9,7 @@ from sessions.providers.base import ToolCall, ToolResultItem, item_from_json
 from sessions.responses import output_items
 from sessions.responses.emitter import Emitter
 from sessions.responses.output_items import Fields, Origin
+from sessions.responses.searching import FILE_SEARCH, Searching
 
 SHELL_TOOLS = frozenset({"shell", output_items.RUN_FILE})
 
@@ -32,11 +33,13 @@ class Calling:
         origin: Origin,
         callers_tools: Mapping[str, str],
         container_id: str | None,
+        searching: Searching | None = None,
     ) -> None:
         self._emit = emit
         self._origin = origin
         self._callers_tools = callers_tools
         self._container_id = container_id
+        self._searching = searching
         self._runs: dict[str, _Run] = {}
         self._call_index: dict[str, tuple[str, int]] = {}
         """By `call_id`: the tool call it is part of, and which of its commands."""
@@ -45,6 +48,9 @@ class Calling:
         if call.name in SHELL_TOOLS and self._container_id is not None:
             self._runs[call.tool_call_id] = _Run(call)
             yield from self._shell_call(call, self._container_id)
+            return
+        if call.name == FILE_SEARCH and self._searching is not None:
+            yield from self._searching.call(call)
             return
         match self._callers_tools.get(call.name):
             case "shell":
@@ -164,6 +170,8 @@ class Calling:
             )
 
     def result(self, tool_call_id: str, item: Fields) -> Iterator[Fields]:
+        if self._searching is not None:
+            yield from self._searching.result(tool_call_id)
         run = self._runs.pop(tool_call_id, None)
         result = item_from_json(item)
         if run is None or not isinstance(result, ToolResultItem):
@@ -182,6 +190,8 @@ class Calling:
 
     def leave_open(self) -> None:
         """Nothing more comes of those that have not ended."""
+        if self._searching is not None:
+            self._searching.leave_open()
         for run in self._runs.values():
             if run.index >= 0:
                 self._emit.output[run.index]["status"] = "incomplete"

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sessions.agent.loop import pending_calls
+from sessions.agent.tools.file_search import FILE_SEARCH, known_results, results_text
 from sessions.providers.base import (
     AssistantMessage,
     CommandResult,
@@ -32,6 +33,7 @@ UNDERSTOOD = frozenset(
         "custom_tool_call_output",
         "tool_search_call",
         "tool_search_output",
+        "file_search_call",
     }
 )
 """Kinds of items that a model can be given here."""
@@ -86,6 +88,10 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
             yield ToolResultItem(
                 call_id, SHELL, commands, max_output_length=item.get("max_output_length")
             )
+        case {"type": "file_search_call", "id": call_id, "queries": queries}:
+            yield ToolCall(call_id, FILE_SEARCH, {"queries": queries})
+            text = results_text(known_results(item.get("results")))
+            yield ToolResultItem(call_id, FILE_SEARCH, text=text)
         case _:
             yield from _native(item)
 

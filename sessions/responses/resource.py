@@ -1,6 +1,7 @@
 """A response as it is given back."""
 
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,7 @@ from django.conf import settings
 from sessions.models import ApiResponse
 from sessions.responses.ids import CONTAINER, CONVERSATION, RESPONSE, format_id
 from sessions.responses.output_items import Origin
+from sessions.responses.searching import FILE_SEARCH, RESULTS, shown_response
 from sessions.responses.translate import About, Outcome, response_of
 
 SHELL = "shell"
@@ -35,6 +37,7 @@ def about(response: ApiResponse, turn: int) -> About:
         callers_tools=theirs,
         container_id=container_id,
         is_background=response.is_background,
+        has_file_search=any(tool["type"] == FILE_SEARCH for tool in tools),
     )
 
 
@@ -72,11 +75,16 @@ def skeleton(response: ApiResponse) -> dict[str, Any]:
     }
 
 
-def resource(response: ApiResponse) -> dict[str, Any]:
-    """As it stands."""
+def resource(response: ApiResponse, *, include: Collection[str] = ()) -> dict[str, Any]:
+    """As it stands, with what it was asked to `include` when it was made, and now."""
     if not response.has_ended:
         return {**skeleton(response), "status": response.status}
-    return response_of(skeleton(response), outcome_of(response))
+    whole = response_of(skeleton(response), outcome_of(response))
+    return shown_response(whole, with_results=shows_results(response, include))
+
+
+def shows_results(response: ApiResponse, include: Collection[str] = ()) -> bool:
+    return RESULTS in include or RESULTS in response.request["include"]
 
 
 def outcome_of(response: ApiResponse) -> Outcome:

@@ -1,6 +1,6 @@
 """Messages and thoughts, while they are said."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -24,8 +24,10 @@ class _Said:
 
 
 class Saying:
-    def __init__(self, emit: Emitter, origin: Origin) -> None:
+    def __init__(self, emit: Emitter, origin: Origin, cite: Callable[[str], list[Fields]]) -> None:
+        """`cite` finds what a text cites."""
         self._emit = emit
+        self._cite = cite
         self._origin = origin
         self._said: dict[Kind, _Said] = {}
 
@@ -126,6 +128,9 @@ class Saying:
                 said = yield from self._whole("message", text)
                 status = "incomplete" if (raw or {}).get("status") == "incomplete" else "completed"
                 made = output_items.message(said.item_id, text, status=status, raw=raw)
+                for part in made["content"]:
+                    if part["type"] == "output_text":
+                        part["annotations"] = [*part["annotations"], *self._cite(part["text"])]
                 yield from self._close(said, made)
             case Reasoning(text, raw):
                 said = yield from self._whole("reasoning", text)

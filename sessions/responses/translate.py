@@ -20,6 +20,8 @@ from sessions.events.types import (
     Notice,
     Output,
     OutputDropped,
+    SearchEnded,
+    SearchStarted,
     StepEnded,
     StepStarted,
     StoredEvent,
@@ -33,6 +35,7 @@ from sessions.responses.calling import Calling
 from sessions.responses.emitter import Emitter
 from sessions.responses.output_items import Fields, Origin
 from sessions.responses.saying import Saying
+from sessions.responses.searching import Searching
 
 OUTCOME_TYPES = tuple(
     kind.type
@@ -46,6 +49,8 @@ OUTCOME_TYPES = tuple(
         Notice,
         CallStarted,
         ToolResult,
+        SearchStarted,
+        SearchEnded,
     )
 )
 """What of a log decides what a response comes to: all but what its commands print."""
@@ -65,6 +70,8 @@ class About:
     container_id: str | None
     """Where commands run, as the API names it."""
     is_background: bool
+    has_file_search: bool = False
+    """Whether searches of files are run here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +94,15 @@ class Translation:
     def __init__(self, about: About) -> None:
         self._about = about
         self._emit = Emitter()
-        self._saying = Saying(self._emit, about.origin)
-        self._calling = Calling(self._emit, about.origin, about.callers_tools, about.container_id)
+        self._searching = Searching(self._emit, about.origin)
+        self._saying = Saying(self._emit, about.origin, self._searching.citations)
+        self._calling = Calling(
+            self._emit,
+            about.origin,
+            about.callers_tools,
+            about.container_id,
+            self._searching if about.has_file_search else None,
+        )
         self._has_begun = False
         self._cut = ""
         self.outcome: Outcome | None = None
@@ -159,6 +173,10 @@ class Translation:
             case CallEnded(call_id):
                 for name in ("stdout", "stderr"):
                     yield from self._calling.printed(call_id, name, b"", is_last=True)
+            case SearchStarted():
+                yield from self._searching.started(body)
+            case SearchEnded():
+                yield from self._searching.ended(body)
             case ToolResult(tool_call_id, item):
                 yield from self._calling.result(tool_call_id, item)
 

@@ -8,6 +8,7 @@ from sessions.agent.limits import TurnLimits
 from sessions.agent.loop import TurnState
 from sessions.agent.prompts import instructions, place
 from sessions.agent.tools.base import Tool
+from sessions.agent.tools.file_search import FILE_SEARCH
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import SPEC as SHELL_SPEC
 from sessions.agent.tools.shell import ShellTool
@@ -17,6 +18,7 @@ from sessions.responses.context import items_before
 from sessions.responses.model_items import model_items
 from sessions.responses.resource import about
 from sessions.runtime.conversation import turn_state
+from sessions.runtime.file_search import file_search_tool
 from sessions.sandbox.limits import Limits
 
 _INPUT = {
@@ -29,7 +31,7 @@ _INPUT = {
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """`tools` run in the container, which is needed only when there are some."""
+    """`tools` run here, those of `needs_container` in the container."""
 
     instructions: str
     tools: Sequence[Tool]
@@ -37,6 +39,7 @@ class TurnPlan:
     state: TurnState
     limits: TurnLimits
     options: ModelOptions
+    needs_container: bool = True
 
 
 async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
@@ -47,7 +50,7 @@ async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
 
 
 async def plan_turn(session: Session, turn: Turn, provider: Provider) -> TurnPlan:
-    rows = ApiResponse.objects.select_related("previous", "conversation")
+    rows = ApiResponse.objects.select_related("previous", "conversation", "owner")
     response = await rows.filter(turn=turn).afirst()
     limits = Limits.from_json(session.limits)
     if response is not None:
@@ -78,9 +81,12 @@ async def _plan_response(
         told.append(asked["instructions"])
     before = await items_before(response.previous, response.conversation)
     items = model_items([*before, *response.input], has_container=has_container)
+    in_container = _tools(provider) if has_container and _has(tools, "shell") else []
+    searches = [file_search_tool(response, one) for one in tools if one["type"] == FILE_SEARCH]
     return TurnPlan(
         instructions="\n\n".join(told),
-        tools=_tools(provider) if has_container and _has(tools, "shell") else [],
+        tools=[*in_container, *searches],
+        needs_container=bool(in_container),
         callers_tools=_callers_tools(tools, about_it.callers_tools),
         state=await turn_state(turn.session_id, turn.number, goes_on_from=items),
         limits=TurnLimits(
@@ -96,7 +102,7 @@ async def _plan_response(
 def _callers_tools(
     tools: list[dict[str, Any]], callers_tools: Mapping[str, str]
 ) -> list[ToolSpec]:
-    found = [_spec(tool) for tool in tools if tool["type"] != "shell"]
+    found = [_spec(tool) for tool in tools if tool["type"] not in ("shell", FILE_SEARCH)]
     is_theirs = SHELL_SPEC.name in callers_tools and _has(tools, "shell")
     return [*found, SHELL_SPEC] if is_theirs else found
 
@@ -163,4 +169,6 @@ def _options(asked: dict[str, Any]) -> ModelOptions:
 def _choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
     if isinstance(choice, dict) and choice["type"] == "allowed_tools":
         return str(choice["mode"])
+    if isinstance(choice, dict) and choice["type"] == FILE_SEARCH:
+        return {"type": "function", "name": FILE_SEARCH}  # as which the endpoint has it
     return choice

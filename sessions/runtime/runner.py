@@ -172,7 +172,7 @@ class Runner:
             stop=self.stop,
             recorded=recorded,
         )
-        async with self._warm(is_needed=bool(plan.tools)):
+        async with self._warm(is_needed=plan.needs_container):
             await run_turn(
                 provider=self._provider,
                 tools=plan.tools,

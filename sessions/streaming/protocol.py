@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sessions.errors import InvalidInputError, OutsideWorkspaceError
-from sessions.events.types import MessageDone, Output, StepEnded, StoredEvent, ToolResult
+from sessions.events.types import (
+    MessageDone,
+    Output,
+    SearchEnded,
+    StepEnded,
+    StoredEvent,
+    ToolResult,
+)
 from sessions.runtime.folder_watches import FolderNews
 from sessions.streaming.markdown import render_markdown
 from sessions.workspace.paths import format_path, parse_path
@@ -31,6 +38,8 @@ MAX_FRAME_BYTES = 256 * 1024
 MAX_SEQ = 2**53 - 1
 """The largest whole number every JSON reader keeps exactly."""
 MAX_TOOL_TEXT_CHARS = 2000
+MAX_PASSAGE_CHARS = 600
+"""Of each passage that a search found; the request's page has all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +195,16 @@ def event_to_json(event: StoredEvent) -> dict[str, Any]:
         del fields["item"]
         text = body.item.get("text")
         fields["text"] = text[:MAX_TOOL_TEXT_CHARS] if isinstance(text, str) else ""
+    elif isinstance(body, SearchEnded):
+        fields["results"] = [_shown_result(result) for result in body.results]
     return {**fields, "seq": event.seq, "at": event.created_at_ms, "type": body.type}
+
+
+def _shown_result(result: dict[str, Any]) -> dict[str, Any]:
+    text = str(result["text"])
+    is_cut = len(text) > MAX_PASSAGE_CHARS
+    shown = text[:MAX_PASSAGE_CHARS] + "…" if is_cut else text
+    return {"filename": result["filename"], "score": result["score"], "text": shown}
 
 
 def folders_to_json(news: FolderNews) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from sessions.api.schema import (
 )
 from sessions.models import Conversation, ConversationItem
 from sessions.responses.ids import CONVERSATION, format_id
+from sessions.responses.searching import RESULTS, shown_item
 
 MAX_ITEMS = 20
 """At a time."""
@@ -111,22 +112,27 @@ async def conversation_delete(call: Call[NoBody, NoQuery], conversation_id: str)
     return Deleted(id=conversation_id, object="conversation.deleted")
 
 
-def _list(rows: list[ConversationItem], *, has_more: bool) -> ItemList:
-    data = [ItemObject.model_validate(row.body) for row in rows]
+def _item(row: ConversationItem, include: list[str]) -> ItemObject:
+    shown = shown_item(row.body, with_results=RESULTS in include)
+    return ItemObject.model_validate(shown)
+
+
+def _list(rows: list[ConversationItem], include: list[str], *, has_more: bool) -> ItemList:
+    data = [_item(row, include) for row in rows]
     return ItemList.of(data, has_more=has_more)
 
 
 @operation(summary="Add items", body=CreateItems, returns=ItemList)
 async def items_create(call: Call[CreateItems, NoQuery], conversation_id: str) -> ItemList:
-    check_include(call.http)
+    include = check_include(call.http)
     conversation = await find_conversation(call, conversation_id)
     rows = await services.conversation_items_add(conversation, _bodies(call.body.items))
-    return _list(rows, has_more=False)
+    return _list(rows, include, has_more=False)
 
 
 @operation(summary="List the items", query=PageQuery, returns=ItemList)
 async def items_list(call: Call[NoBody, PageQuery], conversation_id: str) -> ItemList:
-    check_include(call.http)
+    include = check_include(call.http)
     conversation = await find_conversation(call, conversation_id)
     rows = ConversationItem.objects.filter(conversation=conversation)
     query = call.query
@@ -138,7 +144,7 @@ async def items_list(call: Call[NoBody, PageQuery], conversation_id: str) -> Ite
         rows = rows.filter(**{behind: seen.position})
     order = "-position" if query.order == "desc" else "position"
     page = [row async for row in rows.order_by(order)[: query.limit + 1]]
-    return _list(page[: query.limit], has_more=len(page) > query.limit)
+    return _list(page[: query.limit], include, has_more=len(page) > query.limit)
 
 
 async def _find_item(call: Call[Any, Any], conversation_id: str, item_id: str) -> ConversationItem:
@@ -153,9 +159,9 @@ async def _find_item(call: Call[Any, Any], conversation_id: str, item_id: str) -
 
 @operation(summary="One item", returns=ItemObject)
 async def item_get(call: Call[NoBody, NoQuery], conversation_id: str, item_id: str) -> ItemObject:
-    check_include(call.http)
+    include = check_include(call.http)
     item = await _find_item(call, conversation_id, item_id)
-    return ItemObject.model_validate(item.body)
+    return _item(item, include)
 
 
 @operation(summary="Delete an item", returns=ConversationObject)

@@ -1,5 +1,6 @@
 """`/v1/responses`: a model that works for a program, in a container of ours."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.http import HttpResponseBase, JsonResponse
@@ -20,8 +21,8 @@ from sessions.responses.resource import resource
 from sessions.responses.settle import settle
 
 
-def _answer(response: ApiResponse) -> JsonResponse:
-    return JsonResponse(resource(response))
+def _answer(response: ApiResponse, include: Sequence[str] = ()) -> JsonResponse:
+    return JsonResponse(resource(response, include=include))
 
 
 @operation(summary="Ask for a response", body=CreateResponse, returns=ResponseObject)
@@ -40,12 +41,12 @@ async def response_create(call: Call[CreateResponse, NoQuery]) -> HttpResponseBa
 @operation(summary="One response", query=ResponseQuery, returns=ResponseObject)
 async def response_get(call: Call[NoBody, ResponseQuery], response_id: str) -> HttpResponseBase:
     """With `stream`, all its events again, or those behind `starting_after`."""
-    check_include(call.http)
+    include = check_include(call.http)
     response = await find_response(call, response_id)
     if call.query.stream:
         after = call.query.starting_after
-        return response_stream.stream(response, stops=False, starting_after=after)
-    return _answer(await settle(response))
+        return response_stream.stream(response, stops=False, starting_after=after, include=include)
+    return _answer(await settle(response), include)
 
 
 @operation(summary="Delete a response", returns=Deleted)

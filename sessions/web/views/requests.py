@@ -13,6 +13,7 @@ from sessions import selectors
 from sessions.models import ApiResponse, Session
 from sessions.responses.ids import RESPONSE, format_id
 from sessions.responses.resource import resource
+from sessions.responses.searching import RESULTS
 from sessions.responses.settle import events_so_far, settle, translation_of
 from sessions.web.http import UserHttpRequest, signed_in
 
@@ -46,7 +47,7 @@ async def request_page(
     response = await settle(response)
     given = response.request["given"]
     sent = {name: value for name, value in response.request.items() if name in given}
-    answered = resource(response)
+    answered = resource(response, include=(RESULTS,))
     context = {
         "agent_session": session,
         "session_id": session.id,

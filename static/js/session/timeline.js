@@ -3,6 +3,7 @@
 import { describeShellEnd, formatDuration, formatNumber } from "berth/session/format";
 import { CallCard } from "berth/session/timeline_call";
 import { ModelMessage, userMessage } from "berth/session/timeline_message";
+import { SearchCard } from "berth/session/timeline_search";
 import { RestNote, isOfRest } from "berth/session/timeline_rest";
 
 const NEAR_END_PX = 80;
@@ -31,6 +32,8 @@ export class Timeline {
     this.latest = scroller.parentElement.querySelector("[data-timeline=latest]");
     /** @type {Map<string, CallCard>} */
     this.calls = new Map();
+    /** By the tool call. @type {Map<string, SearchCard>} */
+    this.searches = new Map();
     /** @type {Map<string, ModelMessage>} */
     this.messages = new Map();
     /** Messages of the step that runs, so that a repeated attempt can take them back. */
@@ -199,6 +202,15 @@ export class Timeline {
     this.dirty.add(card);
   }
 
+  /** One that a restart cut off is begun again, and shown once. */
+  startSearch(event) {
+    if (this.searches.has(event.tool_call_id)) return;
+    const card = new SearchCard(this.template("search"), event);
+    this.searches.set(card.id, card);
+    this.append(card.element);
+    this.announce(`Searching files: ${(event.queries[0] ?? "").slice(0, 80)}`);
+  }
+
   message(event) {
     let message = this.messages.get(event.message_id);
     if (!message) {
@@ -290,6 +302,7 @@ export class Timeline {
 
   endTurn(event) {
     this.endRetry();
+    for (const search of this.searches.values()) search.failed();
     for (const message of this.messages.values()) message.element.classList.remove("is-streaming");
     const element = this.template("turn-end").content.firstElementChild.cloneNode(true);
     element.dataset.reason = event.reason;
@@ -366,7 +379,15 @@ const CASES = {
     const element = timeline.shellNote(event, `Shell ${number} ${text}`, isTrouble ? "warning" : "info");
     if (event.reason) timeline.shellEnds.push({ element, reason: event.reason, number });
   },
+  "search.started": (timeline, event) => {
+    timeline.endRetry();
+    timeline.startSearch(event);
+  },
+  "search.ended": (timeline, event) => timeline.searches.get(event.tool_call_id)?.ended(event),
   "tool.result": (timeline, event) => {
+    const search = timeline.searches.get(event.tool_call_id);
+    if (search?.hasEnded) return;
+    search?.failed();
     if (event.text) timeline.note("warning", event.text);
   },
 };

@@ -1,0 +1,56 @@
+"""Texts in pieces: nothing lost, nothing too long, each with the vector of its words."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sessions.search.embedding import DIMENSIONS, embedder, similarities, stored
+from sessions.search.pieces import SEGMENT_CHARS, pieces, segments
+
+
+def cut(text: str, max_tokens: int, overlap_tokens: int) -> list[str]:
+    made = pieces([text], embedder(), max_tokens=max_tokens, overlap_tokens=overlap_tokens)
+    return [piece.text for piece in made]
+
+
+@given(st.lists(st.text(max_size=3 * SEGMENT_CHARS), max_size=4))
+def test_segments_are_the_same_text(parts: list[str]) -> None:
+    made = list(segments(parts))
+    assert "".join(made) == "".join(parts)
+    assert all(len(segment) <= SEGMENT_CHARS for segment in made)
+
+
+def test_a_short_text_is_one_piece() -> None:
+    assert cut("Hello there.", 800, 400) == ["Hello there."]
+    assert cut(" \n ", 800, 400) == []
+    assert cut("", 800, 400) == []
+
+
+def test_pieces_overlap_and_hold_every_word() -> None:
+    words = [f"word{number}" for number in range(3000)]
+    made = cut(" ".join(words), 100, 50)
+    assert all(len(embedder().tokens(piece)) <= 102 for piece in made)
+    ends = [piece.split()[-2] for piece in made[:-1]]
+    assert all(end in after.split() for end, after in zip(ends, made[1:], strict=True))
+    assert set(words) <= {word for piece in made for word in piece.split()}
+
+
+def test_characters_of_several_tokens_stay_whole() -> None:
+    text = "😀🏳️‍🌈 中文字 ñandú " * 200
+    assert "\ufffd" not in "".join(cut(text, 100, 0))
+    assert "".join("".join(cut(text, 100, 0)).split()) == "".join(text.split())
+
+
+def test_half_characters_are_no_trouble() -> None:
+    assert cut("a \ud800 b", 100, 0)
+
+
+def test_vectors_are_of_unit_length_and_survive_being_stored() -> None:
+    wanted = embedder().embed("paid vacation")
+    assert wanted.shape == (DIMENSIONS,)
+    assert abs(float(np.linalg.norm(wanted)) - 1) < 1e-5
+    near, far = similarities(
+        stored([embedder().embed("holiday with pay"), embedder().embed("jammed printer")]), wanted
+    )
+    assert near > far
+    assert not embedder().vector([]).any()
