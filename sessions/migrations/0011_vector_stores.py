@@ -116,6 +116,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('first', models.PositiveIntegerField()),
+                ('counts', models.BinaryField()),
                 ('vectors', models.BinaryField()),
                 ('file', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='blocks', to='agent_sessions.vectorstorefile')),
             ],

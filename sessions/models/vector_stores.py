@@ -129,8 +129,10 @@ class VectorBlock(models.Model):
     file = models.ForeignKey(VectorStoreFile, on_delete=models.CASCADE, related_name="blocks")
     first = models.PositiveIntegerField()
     """Number of the first piece."""
+    counts = models.BinaryField()
+    """How many vectors each piece has, little-endian uint16 (search/embedding.py)."""
     vectors = models.BinaryField()
-    """Little-endian float16, one row of `search.embedding.DIMENSIONS` for each piece."""
+    """One after the other, int8."""
 
     class Meta:
         constraints = [

@@ -11,14 +11,14 @@ from sessions import services
 from sessions.events import bus
 from sessions.models import VectorStoreFile
 from sessions.runtime.leases import is_holder_dead, lease_name
-from sessions.search.embedding import stored
+from sessions.search.embedding import packed
 from sessions.search.extract import ErrorCode, ExtractError, FilePieces
 from sessions.search.pieces import Piece
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 5.0
-PIECES_AT_ONCE = 128
+PIECES_AT_ONCE = 64
 """Written in one transaction."""
 MAX_TRIES = 3
 """A file that the process died of so often is given up."""
@@ -97,17 +97,17 @@ class Indexer:
         return usage
 
     async def _store(self, file: VectorStoreFile, first: int, some: list[Piece]) -> int:
-        vectors = stored([piece.vector for piece in some])
+        block = packed([piece.vectors for piece in some])
         is_wanted = await services.vector_file_add_pieces(
             file=file,
             first=first,
             texts=[piece.text for piece in some],
-            vectors=vectors,
+            block=block,
             lease=self._lease,
         )
         if not is_wanted:
             raise ExtractError("server_error", "It was taken back while it was read.")
-        return len(vectors) + sum(len(piece.text.encode()) for piece in some)
+        return len(block.vectors) + sum(len(piece.text.encode()) for piece in some)
 
 
 async def _forget_pieces(file: VectorStoreFile) -> None:

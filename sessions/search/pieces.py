@@ -1,4 +1,4 @@
-"""A text in overlapping pieces of so many tokens, each with its vector, without holding it whole."""
+"""A text in overlapping pieces of so many tokens, each with its vectors, without holding it whole."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,8 +13,11 @@ LOOK_BACK_CHARS = 400
 
 @dataclass(frozen=True, slots=True)
 class Piece:
+    """`vectors` are of what it does not share with the piece before: what was found there is found
+    once."""
+
     text: str
-    vector: Vector
+    vectors: Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +53,18 @@ def _cut(text: str) -> int:
 def pieces(
     parts: Iterable[str], embedder: Embedder, *, max_tokens: int, overlap_tokens: int
 ) -> Iterator[Piece]:
-    """None for a text of nothing but spaces. `overlap_tokens` is below `max_tokens`."""
+    """None for a text of nothing but spaces. `overlap_tokens` is at most half of `max_tokens`."""
     window: list[_Read] = []
-    is_fresh = False
+    fresh = 0
     for token in _tokens(parts, embedder):
         if len(window) == max_tokens:
-            yield from _piece(window, embedder)
+            yield from _piece(window, fresh, embedder)
             del window[: max_tokens - overlap_tokens]
-            is_fresh = False
+            fresh = 0
         window.append(token)
-        is_fresh = True
-    if is_fresh:
-        yield from _piece(window, embedder)
+        fresh += 1
+    if fresh:
+        yield from _piece(window, fresh, embedder)
 
 
 def _tokens(parts: Iterable[str], embedder: Embedder) -> Iterator[_Read]:
@@ -74,7 +77,7 @@ def _tokens(parts: Iterable[str], embedder: Embedder) -> Iterator[_Read]:
             end = upto
 
 
-def _piece(window: list[_Read], embedder: Embedder) -> Iterator[Piece]:
+def _piece(window: list[_Read], fresh: int, embedder: Embedder) -> Iterator[Piece]:
     text = "".join(token.text for token in window).strip()
     if text:
-        yield Piece(text, embedder.vector([token.id for token in window]))
+        yield Piece(text, embedder.vectors([token.id for token in window[-fresh:]]))

@@ -80,6 +80,13 @@ _STOP = frozenset(
 """They tell no text from another."""
 
 
+def told(query: str) -> str:
+    """The query without words that are everywhere, but for one of nothing else: they only draw its
+    vector towards everything."""
+    words = [word for word in query.split() if word.strip("?!.,;:").casefold() not in _STOP]
+    return " ".join(words) or query
+
+
 @dataclass(frozen=True, slots=True)
 class Word:
     """`parts` stand next to each other in the text; there is one for a plain word."""

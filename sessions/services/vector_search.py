@@ -13,16 +13,16 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from sessions.models import VectorBlock, VectorChunk, VectorStoreFile
-from sessions.search.embedding import Vector, embedder, similarities
+from sessions.search.embedding import Block, Vector, embedder, similarities
 from sessions.search.filters import Filter, matches
 from sessions.search.ranking import Weights, best, fused
-from sessions.search.words import Word, coverage, postgres_query, sqlite_query, words_of
+from sessions.search.words import Word, coverage, postgres_query, sqlite_query, told, words_of
 from sessions.services.vector_stores import vector_stores_touch
 
 CANDIDATES = 100
 """Pieces that each of the two ways brings up, for each query."""
-BLOCKS_AT_ONCE = 64
-"""Read in one go: about 4 MB."""
+BLOCKS_AT_ONCE = 16
+"""Read in one go: up to 64 pieces of 400 new tokens each make 200 KB."""
 IDS_AT_ONCE = 500
 
 
@@ -96,14 +96,14 @@ async def _scores(
     query: str, search: Search, files: Sequence[QuerySet[VectorStoreFile]]
 ) -> dict[int, float]:
     near: list[tuple[int, float]] = []
-    told: list[tuple[int, float]] = []
+    by_words: list[tuple[int, float]] = []
     if search.weights.meaning:
-        wanted = await asyncio.to_thread(lambda: embedder().embed(query))
+        wanted = await asyncio.to_thread(lambda: embedder().embed(told(query)))
         near = await _by_meaning(wanted, files)
     words = words_of(query)
     if search.weights.words and words:
-        told = await _by_words(words, search.store_ids, files)
-    return fused(near, told, search.weights)
+        by_words = await _by_words(words, search.store_ids, files)
+    return fused(near, by_words, search.weights)
 
 
 async def _by_meaning(
@@ -119,24 +119,27 @@ async def _by_meaning(
     return await _numbered(sorted(top, reverse=True))
 
 
-_Block = tuple[int, uuid.UUID, int, bytes]
+_Row = tuple[int, uuid.UUID, int, Block]
 """Key, file, number of the first piece, vectors."""
 
 
 @database_sync_to_async
-def _blocks(files: QuerySet[VectorStoreFile], after: int) -> list[_Block]:
+def _blocks(files: QuerySet[VectorStoreFile], after: int) -> list[_Row]:
     rows = VectorBlock.objects.filter(file__in=files.values("id"), id__gt=after).order_by("id")
-    found = rows.values_list("id", "file_id", "first", "vectors")[:BLOCKS_AT_ONCE]
-    return [(key, file, first, bytes(vectors)) for key, file, first, vectors in found]
+    found = rows.values_list("id", "file_id", "first", "counts", "vectors")[:BLOCKS_AT_ONCE]
+    return [
+        (key, file, first, Block(bytes(counts), bytes(vectors)))
+        for key, file, first, counts, vectors in found
+    ]
 
 
 def _nearest(
-    top: list[tuple[float, uuid.UUID, int]], blocks: Sequence[_Block], wanted: Vector
+    top: list[tuple[float, uuid.UUID, int]], blocks: Sequence[_Row], wanted: Vector
 ) -> list[tuple[float, uuid.UUID, int]]:
     found = [
         (float(cosine), file, first + index)
-        for _, file, first, vectors in blocks
-        for index, cosine in enumerate(similarities(vectors, wanted))
+        for _, file, first, block in blocks
+        for index, cosine in enumerate(similarities(block, wanted))
         if cosine > 0
     ]
     return heapq.nlargest(CANDIDATES, [*top, *found])

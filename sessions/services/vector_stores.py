@@ -23,6 +23,7 @@ from sessions.models import (
     VectorStoreBatch,
     VectorStoreFile,
 )
+from sessions.search.embedding import Block
 
 INDEXING_TOPIC = "indexing"
 """Nudges whoever indexes."""
@@ -221,7 +222,7 @@ async def vector_file_release(*, lease: str, has_died: bool) -> None:
 
 @database_sync_to_async
 def vector_file_add_pieces(
-    *, file: VectorStoreFile, first: int, texts: Sequence[str], vectors: bytes, lease: str
+    *, file: VectorStoreFile, first: int, texts: Sequence[str], block: Block, lease: str
 ) -> bool:
     """Whether the file is still wanted, and this process's."""
     with transaction.atomic():
@@ -239,7 +240,9 @@ def vector_file_add_pieces(
             VectorChunk(file=file, store_id=file.store_id, number=first + index, text=text)
             for index, text in enumerate(texts)
         )
-        VectorBlock.objects.create(file=file, first=first, vectors=vectors)
+        VectorBlock.objects.create(
+            file=file, first=first, counts=block.counts, vectors=block.vectors
+        )
     return True
 
 

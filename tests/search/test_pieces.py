@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions.search.embedding import DIMENSIONS, embedder, similarities, stored
+from sessions.search.embedding import DIMENSIONS, embedder, packed, similarities
 from sessions.search.pieces import SEGMENT_CHARS, pieces, segments
 
 
@@ -49,8 +49,24 @@ def test_vectors_are_of_unit_length_and_survive_being_stored() -> None:
     wanted = embedder().embed("paid vacation")
     assert wanted.shape == (DIMENSIONS,)
     assert abs(float(np.linalg.norm(wanted)) - 1) < 1e-5
-    near, far = similarities(
-        stored([embedder().embed("holiday with pay"), embedder().embed("jammed printer")]), wanted
-    )
-    assert near > far
+    rows = [embedder().embed(text) for text in ("holiday with pay", "jammed printer", "the pay")]
+    block = packed([np.stack(rows[:2]), np.stack(rows[1:2]), np.stack(rows[2:])])
+    expected = [float(max(row @ wanted for row in rows[:2])), *(row @ wanted for row in rows[1:])]
+    assert np.allclose(similarities(block, wanted), expected, atol=0.01)
     assert not embedder().vector([]).any()
+
+
+def test_a_sentence_in_a_long_piece_is_found_by_what_it_says() -> None:
+    filler = (
+        "The minutes of the meeting list who came and what was decided about the budget. " * 30
+    )
+    text = f"{filler}Employees are entitled to thirty days of paid vacation. {filler}"
+    (long,) = pieces([text], embedder(), max_tokens=4096, overlap_tokens=0)
+    wanted = embedder().embed("holiday")
+    whole = embedder().embed(text)
+    assert similarities(packed([long.vectors]), wanted)[0] > float(whole @ wanted) + 0.1
+
+
+def test_what_pieces_share_has_its_vectors_once() -> None:
+    made = list(pieces(["word " * 1000], embedder(), max_tokens=100, overlap_tokens=50))
+    assert [len(piece.vectors) for piece in made[:3]] == [3, 2, 2]
