@@ -112,24 +112,31 @@ async def _by_meaning(
     """Pieces with the cosine of the angle, the nearest first."""
     top: list[tuple[float, uuid.UUID, int]] = []
     for some in files:
-        after = 0
-        while blocks := await _blocks(some, after):
-            after = blocks[-1][0]
+        # Which they are first: a database that sorts them would carry all vectors along.
+        keys = await _block_keys(some)
+        for start in range(0, len(keys), BLOCKS_AT_ONCE):
+            blocks = await _blocks(keys[start : start + BLOCKS_AT_ONCE])
             top = await asyncio.to_thread(_nearest, top, blocks, wanted)
     return await _numbered(sorted(top, reverse=True))
 
 
-_Row = tuple[int, uuid.UUID, int, Block]
-"""Key, file, number of the first piece, vectors."""
+_Row = tuple[uuid.UUID, int, Block]
+"""File, number of the first piece, vectors."""
 
 
 @database_sync_to_async
-def _blocks(files: QuerySet[VectorStoreFile], after: int) -> list[_Row]:
-    rows = VectorBlock.objects.filter(file__in=files.values("id"), id__gt=after).order_by("id")
-    found = rows.values_list("id", "file_id", "first", "counts", "vectors")[:BLOCKS_AT_ONCE]
+def _block_keys(files: QuerySet[VectorStoreFile]) -> list[int]:
+    rows = VectorBlock.objects.filter(file__in=files.values("id"))
+    return list(rows.values_list("id", flat=True))
+
+
+@database_sync_to_async
+def _blocks(keys: Sequence[int]) -> list[_Row]:
+    rows = VectorBlock.objects.filter(id__in=keys)
+    found = rows.values_list("file_id", "first", "counts", "vectors")
     return [
-        (key, file, first, Block(bytes(counts), bytes(vectors)))
-        for key, file, first, counts, vectors in found
+        (file, first, Block(bytes(counts), bytes(vectors)))
+        for file, first, counts, vectors in found
     ]
 
 
@@ -138,7 +145,7 @@ def _nearest(
 ) -> list[tuple[float, uuid.UUID, int]]:
     found = [
         (float(cosine), file, first + index)
-        for _, file, first, block in blocks
+        for file, first, block in blocks
         for index, cosine in enumerate(similarities(block, wanted))
         if cosine > 0
     ]
