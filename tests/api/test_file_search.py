@@ -341,3 +341,29 @@ async def test_the_page_gets_queries_and_passages(client: Client) -> None:
     (result,) = ended["results"]
     assert set(result) == {"filename", "score", "text"}
     assert len(result["text"]) == MAX_PASSAGE_CHARS + 1
+
+
+async def test_a_stream_had_again_has_results_for_whoever_asks(client: Client) -> None:
+    store, _ = await stocked(client)
+    made = await client.responses.create(
+        input=asking("holiday"), tools=[tool(store)], background=True, stream=True
+    )
+    first = [event async for event in made]
+    response_id = first[0].response.id
+    again = await client.responses.retrieve(response_id, stream=True, include=RESULTS)
+    events = [event async for event in again]
+    assert [event.type for event in events] == [event.type for event in first]
+    found = events[-1].response.output[1].results
+    assert "thirty days" in found[0].text
+    assert first[-1].response.output[1].results is None
+
+
+async def test_a_search_beside_a_command(client: Client) -> None:
+    store, _ = await stocked(client)
+    made = await client.responses.create(
+        input=f"{asking('holiday')}\n```bash\necho hello\n```",
+        tools=[tool(store), {"type": "shell"}],
+    )
+    kinds = [item.type for item in made.output]
+    assert kinds.count("file_search_call") == kinds.count("shell_call_output") == 1
+    assert all(item.status == "completed" for item in made.output)

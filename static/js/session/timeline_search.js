@@ -15,7 +15,7 @@ export class SearchCard {
   ended({ results }) {
     this.hasEnded = true;
     this.element.dataset.state = "ended";
-    this.element.dataset.level = "success";
+    this.element.dataset.level = results.length ? "ok" : "warn";
     this.part("status").textContent = foundWords(results);
     this.part("found").hidden = results.length === 0;
     this.part("summary").textContent = [...new Set(results.map((result) => result.filename))].join(", ");
