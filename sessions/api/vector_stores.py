@@ -14,10 +14,13 @@ MAX_QUERY_CHARS = 4_096
 MAX_FILTERS = 256
 """Of one condition, however deep they lie."""
 MAX_FILTER_DEPTH = 8
+MAX_WHOLE = 2**53
+"""Above it a number is no longer the one that was sent, for whoever reads it as most do."""
 DEFAULT_RESULTS = 10
 MAX_RESULTS = 50
 
-AttributeValue = Annotated[str, StringConstraints(max_length=512)] | bool | int | FiniteFloat
+Whole = Annotated[int, Field(ge=-MAX_WHOLE, le=MAX_WHOLE)]
+AttributeValue = Annotated[str, StringConstraints(max_length=512)] | bool | Whole | FiniteFloat
 Attributes = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], AttributeValue],
     Field(max_length=MAX_PAIRS),
@@ -188,7 +191,7 @@ class FileContentPage(Resource):
 # Searching
 
 
-Scalar = str | bool | int | FiniteFloat
+Scalar = str | bool | Whole | FiniteFloat
 
 
 class ComparisonFilter(RequestPart):

@@ -16,8 +16,9 @@ from sessions.search.pieces import Piece, pieces
 
 ErrorCode: TypeAlias = Literal["server_error", "unsupported_file", "invalid_file"]
 
-TIMEOUT_S = 300.0
-"""From the first byte to the last piece, however long it waits to be asked for more."""
+TIMEOUT_S = 1800.0
+"""From the first byte to the last piece. The worker's own limit is its processor time; most of this
+is spent here, on vectors, and a busy machine is no fault of the file."""
 MAX_TEXT_CHARS = 20_000_000
 """About the five million tokens that a hosted store takes of a file."""
 MAX_PIECES = 20_000

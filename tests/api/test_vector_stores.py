@@ -1,9 +1,8 @@
 """Vector stores by the official client: made, filled, searched, emptied; by their owner alone."""
 
-import asyncio
 import datetime as dt
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import Awaitable
+from typing import Any
 
 import openai
 import pytest
@@ -11,39 +10,9 @@ from django.utils import timezone
 
 from sessions.models import VectorBlock, VectorChunk, VectorStore, VectorStoreFile
 from tests.api.conftest import ClientOf
+from tests.api.vector_stores import LEAVE, PRINTER, Client, added, kept, names, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("supervisor")]
-Client: TypeAlias = Any
-"""An `openai.AsyncOpenAI`, which checks what it gets as the test runs."""
-LEAVE = b"# Leave\nEmployees get thirty days of paid vacation a year.\n"
-PRINTER = b"If the printer blinks red, open the tray and pull out the jammed paper.\n"
-
-
-async def kept(client: Client, name: str, content: bytes) -> str:
-    file = await client.files.create(file=(name, content), purpose="assistants")
-    return str(file.id)
-
-
-async def added(client: Client, store: str, name: str, content: bytes, **more: Any) -> Any:
-    """Once it is indexed, or refused."""
-    return await client.vector_stores.files.create_and_poll(
-        vector_store_id=store,
-        file_id=await kept(client, name, content),
-        poll_interval_ms=30,
-        **more,
-    )
-
-
-async def names(client: Client, store: str, query: str, **more: Any) -> list[str]:
-    page = await client.vector_stores.search(store, query=query, **more)
-    return [found.filename for found in page.data]
-
-
-async def until(look: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await look():  # noqa: ASYNC110 - the supervisor does it
-            await asyncio.sleep(0.03)
-
 
 # What is kept
 
@@ -196,108 +165,23 @@ async def test_a_search_begins_the_time_anew(client: Client) -> None:
     assert again.expires_at == again.last_active_at + 24 * 3600
 
 
-# Searching
-
-
-async def test_filters_and_limits(client: Client) -> None:
-    store = await client.vector_stores.create()
-    for year in (2024, 2025, 2026):
-        await added(
-            client,
-            store.id,
-            f"{year}.md",
-            LEAVE + b"In %d." % year,
-            attributes={"year": year, "kind": "policy", "is_final": year == 2024},
-        )
-
-    async def filtered(filters: Any) -> list[str]:
-        return sorted(await names(client, store.id, "vacation", filters=filters))
-
-    def of_year(kind: str, value: Any) -> Any:
-        return {"type": kind, "key": "year", "value": value}
-
-    assert await filtered(of_year("gte", 2025)) == ["2025.md", "2026.md"]
-    assert await filtered(of_year("eq", "2025")) == [], "a number is no text"
-    assert await filtered(of_year("in", [2024, 2026])) == ["2024.md", "2026.md"]
-    assert await filtered(of_year("nin", [2024])) == ["2025.md", "2026.md"]
-    assert await filtered({"type": "eq", "key": "is_final", "value": True}) == ["2024.md"]
-    both = {"type": "or", "filters": [of_year("lt", 2025), of_year("gt", 2025)]}
-    policy = {"type": "eq", "key": "kind", "value": "policy"}
-    assert await filtered({"type": "and", "filters": [policy, both]}) == ["2024.md", "2026.md"]
-    assert len(await names(client, store.id, "vacation", max_num_results=2)) == 2
-    assert await names(client, store.id, "2025 vacation", max_num_results=1) == ["2025.md"]
-    page = await client.vector_stores.search(store.id, query=["red printer", "vacation days"])
-    scores = [found.score for found in page.data]
-    assert scores == sorted(scores, reverse=True)
-    bar = (scores[0] + scores[-1]) / 2
-    high = await client.vector_stores.search(
-        store.id, query=["vacation days"], ranking_options={"score_threshold": bar}
-    )
-    assert all(found.score >= bar for found in high.data)
-
-
 @pytest.mark.parametrize(
-    "query",
+    "attributes",
     [
-        '"',
-        "'",
-        '" OR "',
-        "a AND",
-        "NEAR(",
-        "*",
-        "store_id:x",
-        "text : (",
-        "-",
-        "^a",
-        "\0",
-        "%s",
-        "()",
+        {"a": 10**400},
+        {"a": None},
+        {"a": ["b"]},
+        {"a": "x" * 513},
+        {"k" * 65: 1},
+        {str(n): n for n in range(17)},
     ],
 )
-async def test_no_query_is_read_as_syntax(client: Client, query: str) -> None:
+async def test_attributes_are_few_and_plain(client: Client, attributes: Any) -> None:
     store = await client.vector_stores.create()
-    await added(client, store.id, "leave.md", LEAVE)
-    for text in (query, f"vacation {query}"):
-        await client.vector_stores.search(store.id, query=text)
-    assert await names(client, store.id, f"vacation {query}") == ["leave.md"]
-
-
-@pytest.mark.parametrize(
-    ("body", "param"),
-    [
-        ({"query": "a", "rewrite_query": True}, "rewrite_query"),
-        ({"query": "a", "max_num_results": 51}, "max_num_results"),
-        ({"query": ""}, "query"),
-        ({"query": []}, "query"),
-        ({"query": "a", "surprise": 1}, "surprise"),
-        (
-            {"query": "a", "ranking_options": {"score_threshold": 2}},
-            "ranking_options.score_threshold",
-        ),
-        ({"query": "a", "filters": {"type": "like", "key": "a", "value": "b"}}, "filters"),
-        ({"query": "a", "filters": {"type": "eq", "key": "a", "value": ["b"]}}, "filters"),
-        ({"query": "a", "filters": {"type": "in", "key": "a", "value": "b"}}, "filters"),
-    ],
-)
-async def test_what_cannot_be_searched_for_is_refused_by_name(
-    client: Client, body: dict[str, Any], param: str
-) -> None:
-    store = await client.vector_stores.create()
+    file = await kept(client, "leave.md", LEAVE)
     with pytest.raises(openai.BadRequestError) as refused:
-        await client.vector_stores.search(store.id, query="x", extra_body=body)
-    assert refused.value.param == param
-
-
-async def test_a_filter_of_filters_has_an_end(client: Client) -> None:
-    store = await client.vector_stores.create()
-    deep: Any = {"type": "eq", "key": "a", "value": "b"}
-    for _ in range(20):
-        deep = {"type": "and", "filters": [deep]}
-    wide = {"type": "or", "filters": [{"type": "eq", "key": "a", "value": n} for n in range(300)]}
-    for filters in (deep, wide):
-        with pytest.raises(openai.BadRequestError) as refused:
-            await client.vector_stores.search(store.id, query="x", filters=filters)
-        assert str(refused.value.param).startswith("filters")
+        await client.vector_stores.files.create(store.id, file_id=file, attributes=attributes)
+    assert str(refused.value.param).startswith("attributes")
 
 
 @pytest.mark.parametrize(
