@@ -24,8 +24,9 @@ SQLITE = (
     END""",
 )
 POSTGRES = (
+    # Its parser would take `E-4711` for a letter and a number below zero.
     """CREATE INDEX agent_sessions_vectorchunk_words ON agent_sessions_vectorchunk
-    USING gin (to_tsvector('english', text))""",
+    USING gin (to_tsvector('english', regexp_replace(text, '[-_./:+#@]+', ' ', 'g')))""",
     "CREATE INDEX agent_sessions_vectorchunk_store ON agent_sessions_vectorchunk (store_id)",
 )
 

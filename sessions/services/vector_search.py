@@ -24,6 +24,8 @@ CANDIDATES = 100
 BLOCKS_AT_ONCE = 16
 """Read in one go: up to 64 pieces of 400 new tokens each make 200 KB."""
 IDS_AT_ONCE = 500
+_POSTGRES_WORDS = "to_tsvector('english', regexp_replace(c.text, '[-_./:+#@]+', ' ', 'g'))"
+"""As the migration that makes the table indexes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +202,9 @@ def _asked_index(
     else:
         query = postgres_query(words)
         sql = f"""
-            SELECT c.id, ts_rank_cd(to_tsvector('english', c.text), q) AS rank, c.text
+            SELECT c.id, ts_rank_cd({_POSTGRES_WORDS}, q) AS rank, c.text
             FROM agent_sessions_vectorchunk c, websearch_to_tsquery('english', %s) q
-            WHERE to_tsvector('english', c.text) @@ q AND c.store_id = ANY(%s)
+            WHERE {_POSTGRES_WORDS} @@ q AND c.store_id = ANY(%s)
             AND c.file_id IN ({inner})
             ORDER BY rank DESC LIMIT {CANDIDATES}"""  # noqa: S608
         values = [query, list(store_ids), *params]
