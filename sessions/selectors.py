@@ -26,6 +26,8 @@ from sessions.models import (
     StoredFile,
     Turn,
     TurnStatus,
+    VectorStore,
+    VectorStoreFile,
 )
 
 
@@ -330,3 +332,23 @@ async def file_upload_list(
     session = await session_get(user=user, session_id=session_id)
     rows = FileUpload.objects.filter(session=session, finished_at=None).order_by("-touched_at")
     return [upload async for upload in rows]
+
+
+def vector_store_rows(*, owner: User) -> QuerySet[VectorStore]:
+    """Stores are their owner's alone, staff or not."""
+    return VectorStore.objects.filter(owner=owner, deleted_at=None)
+
+
+async def vector_store_get(*, owner: User, store_id: uuid.UUID) -> VectorStore:
+    """Raises: NotFoundError."""
+    store = await vector_store_rows(owner=owner).filter(id=store_id).afirst()
+    if store is None:
+        raise NotFoundError("There is no such vector store.")
+    return store
+
+
+def vector_store_file_rows(*, stores: Collection[uuid.UUID]) -> QuerySet[VectorStoreFile]:
+    """What is in the stores. A file that was deleted or has expired is in none."""
+    is_alive = Q(file__expires_at=None) | Q(file__expires_at__gt=timezone.now())
+    rows = VectorStoreFile.objects.filter(is_alive, store__in=stores, deleted_at=None)
+    return rows.filter(file__isnull=False)

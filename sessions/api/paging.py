@@ -12,6 +12,28 @@ from sessions.api.schema import PageQuery
 Row = TypeVar("Row", bound=Model)
 
 
+async def page_between(
+    rows: QuerySet[Row],
+    query: PageQuery,
+    *,
+    after: uuid.UUID | None,
+    before: uuid.UUID | None,
+) -> tuple[list[Row], bool]:
+    """The same for lists that can be gone through backwards: with `query.before`, the rows that
+    come right before that one, and whether more come before those."""
+    given: str | None = getattr(query, "before", None)
+    if given is None:
+        return await page_of_rows(rows, query, after)
+    if query.after is not None:
+        message = "'after' and 'before' cannot be used together."
+        raise ApiError(400, message, param="before", code="invalid_value")
+    turned = query.model_copy(
+        update={"after": given, "order": "asc" if query.order == "desc" else "desc"}
+    )
+    page, has_more = await page_of_rows(rows, turned, before)
+    return page[::-1], has_more
+
+
 async def page_of_rows(
     rows: QuerySet[Row], query: PageQuery, after: uuid.UUID | None
 ) -> tuple[list[Row], bool]:

@@ -16,6 +16,7 @@ from sessions.api.lookups import find_conversation, find_response
 from sessions.api.model_choice import chosen_model
 from sessions.api.response_files import CreateCall, files_of
 from sessions.api.response_place import RESERVED_NAMES, place_of
+from sessions.api.response_search import check_file_search
 from sessions.api.response_skills import local_skills, skills_of
 from sessions.api.responses import (
     CodeInterpreterTool,
@@ -56,6 +57,7 @@ async def prepare(call: CreateCall) -> Prepared:
     body = call.body
     choice = await chosen_model(body.model)
     _check_abilities(body, choice)
+    await check_file_search(call)
     previous = await previous_of(call, body.previous_response_id, body.conversation)
     conversation = await conversation_of(call, body.conversation)
     before = await items_before(previous, conversation)

@@ -2,15 +2,17 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, StringConstraints, Tag
+from pydantic import Discriminator, Field, FiniteFloat, StringConstraints, Tag
 
 from sessions.api.containers import ContainerOptions
 from sessions.api.include import Include, ItemsQuery
 from sessions.api.items import CompactionTrigger, Item
 from sessions.api.metadata import Metadata
 from sessions.api.schema import RequestPart, with_example
+from sessions.api.vector_stores import MAX_RESULTS, Filter, HybridWeights
 
 MAX_TOOLS = 128
+MAX_VECTOR_STORES = 10
 MAX_LOCAL_SKILLS = 200
 MAX_LOCAL_TEXT = 4096
 """Characters of what the model is told of one."""
@@ -122,6 +124,22 @@ class CodeInterpreterTool(RequestPart):
     container: str | CodeContainer
 
 
+class SearchRankingOptions(RequestPart):
+    ranker: Literal["auto", "default-2024-11-15"] | None = None
+    score_threshold: FiniteFloat | None = Field(None, ge=0, le=1)
+    hybrid_search: HybridWeights | None = None
+
+
+class FileSearch(RequestPart):
+    """Runs here, without a container."""
+
+    type: Literal["file_search"]
+    vector_store_ids: list[str] = Field(min_length=1, max_length=MAX_VECTOR_STORES)
+    max_num_results: int | None = Field(None, ge=1, le=MAX_RESULTS)
+    filters: Filter | None = None
+    ranking_options: SearchRankingOptions | None = None
+
+
 Tool = Annotated[
     ShellTool
     | CodeInterpreterTool
@@ -129,7 +147,8 @@ Tool = Annotated[
     | CustomTool
     | Namespace
     | ToolSearch
-    | ApplyPatchTool,
+    | ApplyPatchTool
+    | FileSearch,
     Field(discriminator="type"),
 ]
 
@@ -140,6 +159,10 @@ class ShellChoice(RequestPart):
 
 class CodeInterpreterChoice(RequestPart):
     type: Literal["code_interpreter"]
+
+
+class FileSearchChoice(RequestPart):
+    type: Literal["file_search"]
 
 
 class FunctionChoice(RequestPart):
@@ -156,7 +179,14 @@ class ApplyPatchChoice(RequestPart):
     type: Literal["apply_patch"]
 
 
-Choice = ShellChoice | CodeInterpreterChoice | FunctionChoice | CustomChoice | ApplyPatchChoice
+Choice = (
+    ShellChoice
+    | CodeInterpreterChoice
+    | FileSearchChoice
+    | FunctionChoice
+    | CustomChoice
+    | ApplyPatchChoice
+)
 
 
 class AllowedTools(RequestPart):

@@ -15,6 +15,8 @@ from sessions.api.views import (
     responses,
     skills,
     unknown,
+    vector_store_files,
+    vector_stores,
 )
 
 urlpatterns = [
@@ -143,6 +145,64 @@ urlpatterns = [
         "skills/<str:skill_id>/versions/<str:version>/content",
         view(GET=skills.version_content),
         name="api-skill-version-content",
+    ),
+    path(
+        "vector_stores",
+        view(GET=vector_stores.store_list, POST=vector_stores.store_create),
+        name="api-vector-stores",
+    ),
+    path(
+        "vector_stores/<str:store_id>",
+        view(
+            GET=vector_stores.store_get,
+            POST=vector_stores.store_update,
+            DELETE=vector_stores.store_delete,
+        ),
+        name="api-vector-store",
+    ),
+    path(
+        "vector_stores/<str:store_id>/search",
+        view(POST=vector_stores.store_search),
+        name="api-vector-store-search",
+    ),
+    path(
+        "vector_stores/<str:store_id>/files",
+        view(GET=vector_store_files.file_list, POST=vector_store_files.file_create),
+        name="api-vector-store-files",
+    ),
+    path(
+        "vector_stores/<str:store_id>/files/<str:file_id>",
+        view(
+            GET=vector_store_files.file_get,
+            POST=vector_store_files.file_update,
+            DELETE=vector_store_files.file_delete,
+        ),
+        name="api-vector-store-file",
+    ),
+    path(
+        "vector_stores/<str:store_id>/files/<str:file_id>/content",
+        view(GET=vector_store_files.file_content),
+        name="api-vector-store-file-content",
+    ),
+    path(
+        "vector_stores/<str:store_id>/file_batches",
+        view(POST=vector_store_files.batch_create),
+        name="api-vector-store-batches",
+    ),
+    path(
+        "vector_stores/<str:store_id>/file_batches/<str:batch_id>",
+        view(GET=vector_store_files.batch_get),
+        name="api-vector-store-batch",
+    ),
+    path(
+        "vector_stores/<str:store_id>/file_batches/<str:batch_id>/cancel",
+        view(POST=vector_store_files.batch_cancel),
+        name="api-vector-store-batch-cancel",
+    ),
+    path(
+        "vector_stores/<str:store_id>/file_batches/<str:batch_id>/files",
+        view(GET=vector_store_files.batch_files),
+        name="api-vector-store-batch-files",
     ),
     re_path(
         "^",

@@ -347,6 +347,24 @@ class ProgramCall(EventBody):
 
 
 @dataclass(frozen=True, slots=True)
+class SearchStarted(EventBody):
+    """A search of files begins; again, under the same name, when a restart cut it off."""
+
+    type: ClassVar[str] = "search.started"
+    tool_call_id: str
+    queries: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchEnded(EventBody):
+    """`results`, the best first: `file_id`, `filename`, `score`, `attributes`, `text`."""
+
+    type: ClassVar[str] = "search.ended"
+    tool_call_id: str
+    results: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class ShellOpened(EventBody):
     """A person opened a terminal of their own. What it shows are `output` events whose `call_id`
     is the shell's id and whose stream is `pty`. What is typed is not recorded."""
@@ -420,6 +438,8 @@ EVENT_TYPES: dict[str, type[EventBody]] = {
         ToolResult,
         ProgramSent,
         ProgramCall,
+        SearchStarted,
+        SearchEnded,
         ShellOpened,
         ShellWriter,
         ShellResized,

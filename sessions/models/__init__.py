@@ -34,6 +34,13 @@ from sessions.models.session import (
     TurnStatus,
     Upload,
 )
+from sessions.models.vector_stores import (
+    VectorBlock,
+    VectorChunk,
+    VectorStore,
+    VectorStoreBatch,
+    VectorStoreFile,
+)
 
 __all__ = [
     "DEFAULT_EXPIRES_AFTER_S",
@@ -62,4 +69,9 @@ __all__ = [
     "Turn",
     "TurnStatus",
     "Upload",
+    "VectorBlock",
+    "VectorChunk",
+    "VectorStore",
+    "VectorStoreBatch",
+    "VectorStoreFile",
 ]

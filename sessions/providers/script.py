@@ -121,5 +121,7 @@ def endings(since: Sequence[Item]) -> list[str]:
     phrases: list[str] = []
     for item in since:
         if isinstance(item, ToolResultItem):
-            phrases += [ending_text(command) for command in item.commands] or ["not run"]
+            phrases += [ending_text(command) for command in item.commands] or [
+                "searched" if item.name == "file_search" else "not run"
+            ]
     return phrases

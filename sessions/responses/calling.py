@@ -11,6 +11,7 @@ from sessions.responses import output_items
 from sessions.responses.code_calls import CodeCalls
 from sessions.responses.emitter import Emitter
 from sessions.responses.output_items import Fields, Origin
+from sessions.responses.searching import FILE_SEARCH, Searching
 
 SHELL_TOOLS = frozenset({"shell", output_items.RUN_FILE})
 
@@ -37,6 +38,7 @@ class Calling:
         code_container_id: str | None = None,
         *,
         namespaces: Mapping[str, tuple[str, str]],
+        searching: Searching | None = None,
     ) -> None:
         self._emit = emit
         self._code = CodeCalls(emit, origin, code_container_id)
@@ -44,6 +46,7 @@ class Calling:
         self._callers_tools = callers_tools
         self._container_id = container_id
         self._namespaces = namespaces
+        self._searching = searching
         self._runs: dict[str, _Run] = {}
         self._call_index: dict[str, tuple[str, int]] = {}
         """By `call_id`: the tool call it is part of, and which of its commands."""
@@ -55,6 +58,9 @@ class Calling:
         if call.name in SHELL_TOOLS and self._container_id is not None:
             self._runs[call.tool_call_id] = _Run(call)
             yield from self._shell_call(call, self._container_id)
+            return
+        if call.name == FILE_SEARCH and self._searching is not None:
+            yield from self._searching.call(call)
             return
         match self._callers_tools.get(call.name):
             case "shell":
@@ -201,6 +207,8 @@ class Calling:
             )
 
     def result(self, tool_call_id: str, item: Fields) -> Iterator[Fields]:
+        if self._searching is not None:
+            yield from self._searching.result(tool_call_id)
         run = self._runs.pop(tool_call_id, None)
         result = item_from_json(item)
         if isinstance(result, ToolResultItem):
@@ -222,6 +230,8 @@ class Calling:
     def leave_open(self) -> None:
         """Nothing more comes of those that have not ended."""
         self._code.leave_open()
+        if self._searching is not None:
+            self._searching.leave_open()
         for run in self._runs.values():
             if run.index >= 0:
                 self._emit.output[run.index]["status"] = "incomplete"

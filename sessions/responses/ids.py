@@ -10,6 +10,8 @@ FILE = "file-"
 CONVERSATION = "conv_"
 SKILL = "skill_"
 SKILL_VERSION = "skillver_"
+VECTOR_STORE = "vs_"
+VECTOR_STORE_BATCH = "vsfb_"
 
 _NUMBER = re.compile(r"[0-9a-f]{32}")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sessions.agent.loop import pending_calls
+from sessions.agent.tools.file_search import FILE_SEARCH, known_results, results_text
 from sessions.providers.base import (
     PYTHON,
     AssistantMessage,
@@ -45,6 +46,7 @@ UNDERSTOOD = frozenset(
         "apply_patch_call",
         "apply_patch_call_output",
         COMPACTION,
+        "file_search_call",
     }
 )
 """Kinds of items that a model can be given here."""
@@ -118,6 +120,10 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
             )
         case {"type": kind} if kind == CODE_CALL:
             yield from _code(item)
+        case {"type": "file_search_call", "id": call_id, "queries": queries}:
+            yield ToolCall(call_id, FILE_SEARCH, {"queries": queries})
+            text = results_text(known_results(item.get("results")))
+            yield ToolResultItem(call_id, FILE_SEARCH, text=text)
         case _:
             yield from _native(item)
 

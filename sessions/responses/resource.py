@@ -11,6 +11,7 @@ from sessions.providers.patches import APPLY_PATCH
 from sessions.responses.ids import CONTAINER, CONVERSATION, RESPONSE, format_id
 from sessions.responses.namespaces import names_apart, tools_apart
 from sessions.responses.output_items import Origin
+from sessions.responses.searching import FILE_SEARCH
 from sessions.responses.translate import About, Outcome, response_of
 
 SHELL = "shell"
@@ -47,6 +48,7 @@ def about(response: ApiResponse, turn: int, include: Collection[str] = ()) -> Ab
         is_background=response.is_background,
         code_container_id=response.request.get("code_container"),
         include=frozenset([*response.request["include"], *include]),
+        has_file_search=any(tool["type"] == FILE_SEARCH for tool in tools),
     )
 
 

@@ -1,6 +1,6 @@
 """Messages and thoughts, while they are said."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -26,8 +26,10 @@ class _Said:
 
 
 class Saying:
-    def __init__(self, emit: Emitter, origin: Origin) -> None:
+    def __init__(self, emit: Emitter, origin: Origin, cite: Callable[[str], list[Fields]]) -> None:
+        """`cite` finds what a text cites."""
         self._emit = emit
+        self._cite = cite
         self._origin = origin
         self._said: list[_Said] = []
         """In their order; those that are whole in the log leave it."""
@@ -133,6 +135,9 @@ class Saying:
                 made = output_items.message(
                     said.item_id, text, status=status, raw=raw, annotations=annotations
                 )
+                for part in made["content"]:
+                    if part["type"] == "output_text":
+                        part["annotations"] = [*part["annotations"], *self._cite(part["text"])]
                 yield from self._close(said, made)
             case Reasoning(text, raw):
                 said = yield from self._whole("reasoning", text)

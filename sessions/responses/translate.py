@@ -21,6 +21,8 @@ from sessions.events.types import (
     Notice,
     Output,
     OutputDropped,
+    SearchEnded,
+    SearchStarted,
     StepEnded,
     StepStarted,
     StoredEvent,
@@ -36,6 +38,7 @@ from sessions.responses.emitter import Emitter
 from sessions.responses.included import all_shown
 from sessions.responses.output_items import Fields, Origin
 from sessions.responses.saying import Saying
+from sessions.responses.searching import Searching
 
 OUTCOME_TYPES = tuple(
     kind.type
@@ -50,6 +53,8 @@ OUTCOME_TYPES = tuple(
         Notice,
         CallStarted,
         ToolResult,
+        SearchStarted,
+        SearchEnded,
     )
 )
 """What of a log decides what a response comes to: all but what its commands print."""
@@ -75,6 +80,8 @@ class About:
     """Where code is interpreted."""
     include: Collection[str] = ()
     """What more than usual is told."""
+    has_file_search: bool = False
+    """Whether searches of files are run here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +104,8 @@ class Translation:
     def __init__(self, about: About) -> None:
         self._about = about
         self._emit = Emitter(about.include)
-        self._saying = Saying(self._emit, about.origin)
+        self._searching = Searching(self._emit, about.origin)
+        self._saying = Saying(self._emit, about.origin, self._searching.citations)
         self._calling = Calling(
             self._emit,
             about.origin,
@@ -105,6 +113,7 @@ class Translation:
             about.container_id,
             about.code_container_id,
             namespaces=about.namespaces,
+            searching=self._searching if about.has_file_search else None,
         )
         self._has_begun = False
         self._cut = ""
@@ -184,6 +193,10 @@ class Translation:
             case CallEnded(call_id):
                 for name in ("stdout", "stderr"):
                     yield from self._calling.printed(call_id, name, b"", is_last=True)
+            case SearchStarted():
+                yield from self._searching.started(body)
+            case SearchEnded():
+                yield from self._searching.ended(body)
             case ToolResult(tool_call_id, item):
                 yield from self._calling.result(tool_call_id, item)
 

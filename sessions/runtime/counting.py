@@ -7,7 +7,6 @@ from sessions.providers.base import CountsTokens, ModelRequest, Provider
 from sessions.providers.counting import estimated_tokens
 from sessions.responses.model_items import model_items
 from sessions.responses.output_items import Fields
-from sessions.responses.resource import about
 from sessions.responses.sealed import unseal
 from sessions.runtime.plan import has_container, model_options, told_and_tools
 from sessions.sandbox.limits import Limits
@@ -23,9 +22,7 @@ async def input_tokens(
         has_container=has_container(response),
         unseal=partial(unseal, response.owner_id),
     )
-    told, tools, callers_tools = told_and_tools(
-        about(response, 0), response.request, provider, limits, items
-    )
+    told, tools, callers_tools = told_and_tools(response, provider, limits, items)
     request = ModelRequest(
         told,
         items,

@@ -11,6 +11,7 @@ from sessions.agent.loop import TurnState
 from sessions.agent.prompts import instructions, place
 from sessions.agent.skills import SkillOnOffer
 from sessions.agent.tools.base import Tool
+from sessions.agent.tools.file_search import FILE_SEARCH, FileSearchTool
 from sessions.agent.tools.python import PythonTool, has_python
 from sessions.agent.tools.run_file import RunFileTool
 from sessions.agent.tools.shell import SPEC as SHELL_SPEC
@@ -24,8 +25,8 @@ from sessions.responses.model_items import model_items
 from sessions.responses.namespaces import NAMESPACE, tools_apart
 from sessions.responses.resource import about
 from sessions.responses.sealed import seal, unseal
-from sessions.responses.translate import About
 from sessions.runtime.conversation import turn_state
+from sessions.runtime.file_search import file_search_tool
 from sessions.runtime.skills import skills_of, with_skills
 from sessions.sandbox.limits import Limits
 
@@ -40,7 +41,7 @@ _INPUT = {
 
 @dataclass(frozen=True, slots=True)
 class TurnPlan:
-    """`tools` run in the container, which is needed only when there are some."""
+    """`tools` run here, those of `needs_container` in the container."""
 
     instructions: str
     tools: Sequence[Tool]
@@ -51,6 +52,7 @@ class TurnPlan:
     compacting: Compacting | None
     cites_files: bool = False
     """Whether answers say which files of the container they name."""
+    needs_container: bool = True
 
 
 async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
@@ -61,7 +63,7 @@ async def model_of(session: Session, turn: Turn) -> tuple[str, str]:
 
 
 async def plan_turn(session: Session, turn: Turn, provider: Provider) -> TurnPlan:
-    rows = ApiResponse.objects.select_related("previous", "conversation")
+    rows = ApiResponse.objects.select_related("previous", "conversation", "owner")
     response = await rows.filter(turn=turn).afirst()
     limits = Limits.from_json(session.limits)
     if response is not None:
@@ -88,12 +90,12 @@ async def _plan_response(
     response: ApiResponse, turn: Turn, provider: Provider, limits: Limits
 ) -> TurnPlan:
     asked = response.request
-    about_it = about(response, turn.number)
     in_container = has_container(response)
     before = await items_before(response.previous, response.conversation)
     opened = partial(unseal, response.owner_id)
     items = model_items([*before, *response.input], has_container=in_container, unseal=opened)
-    told, tools, callers_tools = told_and_tools(about_it, asked, provider, limits, items)
+    told, tools, callers_tools = told_and_tools(response, provider, limits, items)
+    works_in_container = any(not isinstance(tool, FileSearchTool) for tool in tools)
     state = await turn_state(turn.session_id, turn.number, unseal=opened, goes_on_from=items)
     compaction = asked.get("compaction")
     return TurnPlan(
@@ -111,7 +113,8 @@ async def _plan_response(
         compacting=Compacting(partial(seal, response.owner_id), **compaction)
         if compaction
         else None,
-        cites_files=bool(tools),
+        needs_container=works_in_container,
+        cites_files=works_in_container,
     )
 
 
@@ -128,13 +131,10 @@ def has_container(response: ApiResponse) -> bool:
 
 
 def told_and_tools(
-    about_it: About,
-    asked: Mapping[str, Any],
-    provider: Provider,
-    limits: Limits,
-    items: Sequence[Item],
+    response: ApiResponse, provider: Provider, limits: Limits, items: Sequence[Item]
 ) -> tuple[str, list[Tool], list[ToolSpec]]:
-    """Instructions, tools of ours and tools of the caller for what was `asked` behind `items`."""
+    """Instructions, tools of ours and tools of the caller for what was asked behind `items`."""
+    asked, about_it = response.request, about(response, 0)
     has_shell = about_it.container_id is not None
     has_code = about_it.code_container_id is not None
     every = [*tools_apart(asked["tools"]), *asked["found"]]
@@ -147,13 +147,15 @@ def told_and_tools(
     ours = _tools(provider) if has_shell and _has(tools, "shell") else []
     if has_code and _has(tools, CODE_INTERPRETER):
         ours.append(PythonTool(is_known=has_python(items)))
+    ours += [file_search_tool(response, one) for one in tools if one["type"] == FILE_SEARCH]
     return "\n\n".join(told), ours, _callers_tools(tools, about_it.callers_tools)
 
 
 def _callers_tools(
     tools: list[dict[str, Any]], callers_tools: Mapping[str, str]
 ) -> list[ToolSpec]:
-    found = [_spec(tool) for tool in tools if tool["type"] not in ("shell", CODE_INTERPRETER)]
+    ours = ("shell", CODE_INTERPRETER, FILE_SEARCH)
+    found = [_spec(tool) for tool in tools if tool["type"] not in ours]
     is_theirs = SHELL_SPEC.name in callers_tools and _has(tools, "shell")
     return [*found, SHELL_SPEC] if is_theirs else found
 
@@ -224,4 +226,6 @@ def _choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
         return str(choice["mode"])
     if isinstance(choice, dict) and choice["type"] == CODE_INTERPRETER:
         return {"type": "function", "name": PYTHON}
+    if isinstance(choice, dict) and choice["type"] == FILE_SEARCH:
+        return {"type": "function", "name": FILE_SEARCH}  # as which the endpoint has it
     return choice

@@ -181,7 +181,7 @@ class Runner:
             recorded=recorded,
             find_files=self._files_to_cite if plan.cites_files else None,
         )
-        async with self._warm(is_needed=bool(plan.tools)):
+        async with self._warm(is_needed=plan.needs_container):
             await run_turn(
                 provider=self._provider,
                 tools=plan.tools,

@@ -21,6 +21,7 @@ from sessions.events import bus, log
 from sessions.events.types import SessionStatus, TurnEnded
 from sessions.models import Session, Turn, TurnStatus
 from sessions.models import SessionStatus as Status
+from sessions.runtime.indexing import Indexer
 from sessions.runtime.leases import is_holder_dead, lease_name
 from sessions.runtime.plan import model_of
 from sessions.runtime.process import Runtime
@@ -66,6 +67,7 @@ class Supervisor:
         beside = [
             asyncio.create_task(self.reaper.run(), name="reaper"),
             asyncio.create_task(self._runtime.sandboxes.pool.run(), name="pool"),
+            asyncio.create_task(Indexer().run(), name="indexer"),
         ]
         wait_s = POLL_S
         try:

@@ -17,6 +17,7 @@ from sessions.events.types import (
     ContextCompacted,
     MessageDone,
     Output,
+    SearchEnded,
     StepEnded,
     StoredEvent,
     ToolResult,
@@ -41,6 +42,8 @@ MAX_FRAME_BYTES = 256 * 1024
 MAX_SEQ = 2**53 - 1
 """The largest whole number every JSON reader keeps exactly."""
 MAX_TOOL_TEXT_CHARS = 2000
+MAX_PASSAGE_CHARS = 600
+"""Of each passage that a search found; the request's page has all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,16 @@ def event_to_json(event: StoredEvent) -> dict[str, Any]:
         fields["text"] = text[:MAX_TOOL_TEXT_CHARS] if isinstance(text, str) else ""
         if images := body.item.get("images"):
             fields["images"] = images
+    elif isinstance(body, SearchEnded):
+        fields["results"] = [_shown_result(result) for result in body.results]
     return {**fields, "seq": event.seq, "at": event.created_at_ms, "type": body.type}
+
+
+def _shown_result(result: dict[str, Any]) -> dict[str, Any]:
+    text = str(result["text"])
+    is_cut = len(text) > MAX_PASSAGE_CHARS
+    shown = text[:MAX_PASSAGE_CHARS] + "…" if is_cut else text
+    return {"filename": result["filename"], "score": result["score"], "text": shown}
 
 
 def folders_to_json(news: FolderNews) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 from sessions import selectors
 from sessions.models import ApiResponse, ChatCompletion, Session
 from sessions.responses.ids import RESPONSE, format_id
+from sessions.responses.included import CODE_OUTPUTS, SEARCH_RESULTS
 from sessions.responses.resource import resource
 from sessions.responses.settle import events_so_far, settle, translation_of
 from sessions.web.http import UserHttpRequest, signed_in
@@ -51,7 +52,7 @@ async def request_page(
     response = await settle(response)
     given = response.request["given"]
     sent = {name: value for name, value in response.request.items() if name in given}
-    answered = resource(response)
+    answered = resource(response, include=(CODE_OUTPUTS, SEARCH_RESULTS))
     context = {
         "agent_session": session,
         "session_id": session.id,

@@ -4,6 +4,7 @@ import { describeShellEnd, formatDuration, formatNumber } from "berth/session/fo
 import { CallCard } from "berth/session/timeline_call";
 import { ModelMessage, userMessage } from "berth/session/timeline_message";
 import { programCall, programMessage } from "berth/session/timeline_program";
+import { SearchCard } from "berth/session/timeline_search";
 import { RestNote, isOfRest } from "berth/session/timeline_rest";
 
 const NEAR_END_PX = 80;
@@ -32,6 +33,8 @@ export class Timeline {
     this.latest = scroller.parentElement.querySelector("[data-timeline=latest]");
     /** @type {Map<string, CallCard>} */
     this.calls = new Map();
+    /** By the tool call. @type {Map<string, SearchCard>} */
+    this.searches = new Map();
     /** @type {Map<string, ModelMessage>} */
     this.messages = new Map();
     /** Messages of the step that runs, so that a repeated attempt can take them back. */
@@ -202,6 +205,15 @@ export class Timeline {
     this.dirty.add(card);
   }
 
+  /** One that a restart cut off is begun again, and shown once. */
+  startSearch(event) {
+    if (this.searches.has(event.tool_call_id)) return;
+    const card = new SearchCard(this.template("search"), event);
+    this.searches.set(card.id, card);
+    this.append(card.element);
+    this.announce(`Searching files: ${(event.queries[0] ?? "").slice(0, 80)}`);
+  }
+
   message(event) {
     let message = this.messages.get(event.message_id);
     if (!message) {
@@ -293,6 +305,7 @@ export class Timeline {
 
   endTurn(event) {
     this.endRetry();
+    for (const search of this.searches.values()) search.failed();
     for (const message of this.messages.values()) message.element.classList.remove("is-streaming");
     const element = this.template("turn-end").content.firstElementChild.cloneNode(true);
     element.dataset.reason = event.reason;
@@ -393,7 +406,15 @@ const CASES = {
     timeline.append(programCall(timeline.template("program-call"), event));
     timeline.announce(`The program is asked to run ${event.name}.`);
   },
+  "search.started": (timeline, event) => {
+    timeline.endRetry();
+    timeline.startSearch(event);
+  },
+  "search.ended": (timeline, event) => timeline.searches.get(event.tool_call_id)?.ended(event),
   "tool.result": (timeline, event) => {
+    const search = timeline.searches.get(event.tool_call_id);
+    if (search?.hasEnded) return;
+    search?.failed();
     if (event.text) timeline.note("warning", event.text);
     if (event.images) timeline.calls.get(`${event.tool_call_id}.0`)?.pictures(event.images);
   },

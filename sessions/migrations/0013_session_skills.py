@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agent_sessions", "0010_kept_by"),
+        ("agent_sessions", "0012_chat"),
     ]
 
     operations = [
