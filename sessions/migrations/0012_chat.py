@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agent_sessions', '0010_kept_by'),
+        ('agent_sessions', '0011_api_keys'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -52,7 +52,7 @@ def forget_words(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('agent_sessions', '0010_kept_by'),
+        ('agent_sessions', '0013_session_skills'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
