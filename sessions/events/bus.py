@@ -113,9 +113,13 @@ class Waiter:
         self._event = asyncio.Event()
         self.woken_at = time.monotonic()
         """When the last wake-up came, or the listening began."""
+        self.woken_by_others_at = self.woken_at
+        """The same of wake-ups from other processes."""
 
-    def wake(self) -> None:
+    def wake(self, *, by_others: bool = False) -> None:
         self.woken_at = time.monotonic()
+        if by_others:
+            self.woken_by_others_at = self.woken_at
         self._event.set()
 
     async def wait(self, timeout_s: float) -> bool:
@@ -202,4 +206,4 @@ async def _pump(
                 await _join(layer, topics, channel)
             continue
         if message.get("from") != _PROCESS:
-            waiter.wake()
+            waiter.wake(by_others=True)

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from sessions.events import bus, heads, log
+from sessions.events import bus, heads, log, recent
 from sessions.events.types import StoredEvent
 
 POLL_S = 1.0
@@ -22,14 +22,24 @@ async def follow(
     has caught up, and every `poll_s` while nothing comes. The reader sets the pace: nothing is read ahead while it works on a batch.
     """
     async with bus.listen(bus.session_topic(session_id)) as waiter:
+        # Of what other processes stored before, nobody tells any more.
+        has_caught_up = False
         while True:
-            read = await _read_shared(session_id, after, not_before=waiter.woken_at)
-            batch, is_at_end = read.task.result()
+            began_at = time.monotonic()
+            known = recent.behind(session_id, after) if has_caught_up else None
+            if known is not None:
+                batch = known.events
+                is_at_end = waiter.woken_by_others_at <= known.stored_at
+            else:
+                read = await _read_shared(session_id, after, not_before=waiter.woken_at)
+                began_at = read.began_at
+                batch, is_at_end = read.task.result()
             if batch:
                 yield batch
                 after = batch[-1].seq
             # Whatever is stored after the read began wakes us again.
-            if is_at_end and read.began_at >= waiter.woken_at:
+            if is_at_end and began_at >= waiter.woken_at:
+                has_caught_up = True
                 yield []
                 while not await waiter.wait(poll_s) and await heads.last_seq(session_id) == after:
                     yield []

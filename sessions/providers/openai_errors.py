@@ -3,11 +3,14 @@
 import email.utils
 import json
 import math
+import ssl
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from functools import lru_cache
 from typing import Any
 
+import httpx2
 import openai
 
 from sessions.errors import ProviderUnavailableError
@@ -31,11 +34,18 @@ async def connected(endpoint: Endpoint, model: str) -> AsyncIterator[openai.Asyn
             base_url=endpoint.base_url,
             timeout=openai.Timeout(endpoint.read_timeout_s, connect=endpoint.connect_timeout_s),
             max_retries=0,
-            http_client=(
-                None if endpoint.is_proxied else openai.DefaultAsyncHttpxClient(trust_env=False)
+            http_client=openai.DefaultAsyncHttpxClient(
+                trust_env=endpoint.is_proxied, verify=_trusted(is_env_heeded=endpoint.is_proxied)
             ),
         ) as client:
             yield client
+
+
+@lru_cache(maxsize=2)
+def _trusted(*, is_env_heeded: bool) -> ssl.SSLContext:
+    """Reading the machine's certificates takes 50 ms, in which nothing else moves; what changes
+    in them is seen after a restart."""
+    return httpx2.create_ssl_context(trust_env=is_env_heeded)
 
 
 def refused_parameter(error: openai.APIStatusError, names: Iterable[str]) -> str | None:

@@ -23,6 +23,7 @@ ROWS = (
     "start_from_pool",
     "start_cold",
     "output_to_socket",
+    "parallel_streams",
     "terminal_echo",
     "flood",
     "stop_tree",
