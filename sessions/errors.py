@@ -12,6 +12,7 @@
     │   │   │   └── ContainerPausedError
     │   │   └── ContainerLostError       the container is gone
     │   ├── ImageNotFoundError       the engine has no such image
+    │   ├── SetupFailedError         a command that sets the container up did (422)
     │   ├── ProtocolError            the guest broke the protocol; its channel is closed
     │   └── FileAccessError          (an OSError as well)
     │       ├── EntryNotFoundError       FileNotFoundError
@@ -114,6 +115,11 @@ class ContainerLostError(SandboxUnavailableError):
 class ImageNotFoundError(SandboxError):
     code = "image_not_found"
     status = 400
+
+
+class SetupFailedError(SandboxError):
+    code = "setup_failed"
+    status = 422
 
 
 class ProtocolError(SandboxError):

@@ -29,10 +29,12 @@ from sessions.models import (
 )
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import MIB, Limits
+from sessions.sandbox.setup import Setup
 from sessions.services.uploads import KeptFile, NewUpload, uploads_forget, with_files
 
 MAX_TEXT_BYTES = 1 * MIB
 MAX_QUEUED_TURNS = 50
+NO_SETUP = Setup()
 
 
 def clean_text(text: str) -> str:
@@ -92,6 +94,7 @@ def session_create_now(  # noqa: PLR0913 - the columns of one row, all named
     image: str,
     limits: Limits,
     expires_after_s: int,
+    setup: Setup = NO_SETUP,
     session_id: uuid.UUID | None = None,
     is_tour: bool = False,
 ) -> Session:
@@ -105,6 +108,7 @@ def session_create_now(  # noqa: PLR0913 - the columns of one row, all named
         model=model,
         image=image,
         limits=limits.to_json(),
+        setup=setup.to_json(),
         is_tour=is_tour,
         expires_after_s=expires_after_s,
     )
@@ -126,6 +130,7 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
     files: Sequence[NewUpload] = (),
     is_tour: bool = False,
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
+    setup: Setup = NO_SETUP,
 ) -> Session:
     """A session with its first turn queued. Raises: InvalidInputError, DiskFullError."""
     text = clean_text(text)
@@ -145,6 +150,7 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
                 limits=limits,
                 is_tour=is_tour,
                 expires_after_s=expires_after_s,
+                setup=setup,
             )
             turn_create_now(session, text, kept)
         return session
@@ -163,6 +169,7 @@ async def container_create(
     image: str,
     limits: Limits,
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
+    setup: Setup = NO_SETUP,
 ) -> Session:
     """A session that no message began: its container is made with the first use of it. It is
     called `name`, less what cannot be shown."""
@@ -180,6 +187,7 @@ async def container_create(
                 image=image,
                 limits=limits,
                 expires_after_s=expires_after_s,
+                setup=setup,
             )
 
     session = await write()

@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sessions.agent.output import CappedOutput, HeadTail
 from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import RecordedCall, ToolContext
 from sessions.errors import (
+    BerthError,
     ContainerLostError,
     EngineUnavailableError,
+    InvalidInputError,
     ProtocolError,
     SandboxError,
     SandboxUnavailableError,
@@ -56,6 +58,13 @@ class Command:
     timeout_s: float
     max_output_length: int | None = None
     writes: str = ""
+    argv: tuple[str, ...] = ()
+    """In place of `text` to a shell."""
+    cwd: str = "/workspace"
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of the session."""
+    stdin: bytes | None = None
+    """None closes it at once."""
 
 
 class _Progress:
@@ -121,7 +130,7 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
             return _result(command, progress, _as_ended(recorded.ended))
     try:
         end = await _follow(command, context, progress, container_id)
-    except SandboxError as error:
+    except (SandboxError, InvalidInputError) as error:
         end = await _refused(command, context, progress, error)
     end = end or _lost(started_at, progress)
     await _record_end(command, context, progress, end)
@@ -136,6 +145,7 @@ def _started(command: Command, container_id: str) -> CallStarted:
         tool=command.tool,
         command=command.text,
         timeout_s=command.timeout_s,
+        cwd=command.cwd,
         writes=command.writes,
         container_id=container_id,
     )
@@ -161,7 +171,7 @@ def _lost(started_at: float, progress: _Progress) -> ExecEnded:
 
 
 async def _refused(
-    command: Command, context: ToolContext, progress: _Progress, error: SandboxError
+    command: Command, context: ToolContext, progress: _Progress, error: BerthError
 ) -> ExecEnded | None:
     """The guest would not run it: 126 with a reason, as a shell says of what it cannot run. None
     when the command had begun, for then its end is not known."""
@@ -288,13 +298,17 @@ async def _attach(
     exec_ = await sandbox.exec(
         ExecRequest(
             exec_id=command.call_id,
-            argv=(shell, "-c", command.text),
+            argv=command.argv or (shell, "-c", command.text),
+            cwd=command.cwd,
+            env={**context.setup.env, **command.env},
+            user=context.setup.user,
             timeout_s=command.timeout_s,
+            stdin=command.stdin is not None,
             stdout_offset=progress.offset("stdout"),
             stderr_offset=progress.offset("stderr"),
         )
     )
-    async with _stopped_by(context.stop, exec_):
+    async with _stopped_by(context.stop, exec_), _fed(exec_, command.stdin):
         async for piece in exec_:
             if isinstance(piece, ExecEnded):
                 return piece
@@ -325,6 +339,28 @@ async def _stopped_by(stop: StopSignal, exec_: Exec) -> AsyncIterator[None]:
     finally:
         watcher.cancel()
         await asyncio.gather(watcher, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _fed(exec_: Exec, stdin: bytes | None) -> AsyncIterator[None]:
+    """Give the command its input, what of it an earlier attachment did not, while it prints."""
+
+    async def feed(data: bytes) -> None:
+        try:
+            await exec_.write_stdin(data[await exec_.stdin_offset() :])
+            await exec_.close_stdin()
+        except SandboxError as error:
+            logger.info(
+                "exec %s: its input: %s", exec_.exec_id, error
+            )  # told by its output as well
+
+    feeding = asyncio.create_task(feed(stdin)) if stdin is not None else None
+    try:
+        yield
+    finally:
+        if feeding is not None:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
 
 
 async def _record_end(
