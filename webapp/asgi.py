@@ -1,4 +1,5 @@
-"""The ASGI application: pages by Django, the websocket behind an origin check and sign-in."""
+"""The ASGI application: pages by Django, the websocket behind an origin check and sign-in, those of
+programs behind their key."""
 
 import os
 
@@ -10,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 django.setup(set_prefix=False)
 
 # Only now is the app registry ready for modules that import models.
+from sessions.api.exec_socket import ExecSockets  # noqa: E402
 from sessions.runtime.request_bodies import SpoolingHandler  # noqa: E402
 from sessions.streaming.origin import SameOriginValidator  # noqa: E402
 from sessions.streaming.routing import websocket_urlpatterns  # noqa: E402
@@ -17,6 +19,8 @@ from sessions.streaming.routing import websocket_urlpatterns  # noqa: E402
 application = ProtocolTypeRouter(
     {
         "http": SpoolingHandler(),
-        "websocket": SameOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
+        "websocket": ExecSockets(
+            SameOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
+        ),
     }
 )

@@ -208,12 +208,12 @@ def exec_resource(
         stderr=printed.text("stderr") if printed else None,
         stdout_truncated=is_cut("stdout"),
         stderr_truncated=is_cut("stderr"),
-        outcome=_outcome(ended) if ended else None,
+        outcome=outcome_of(ended.ending) if ended else None,
         ending=ended.ending if ended else None,
         duration_ms=ended.duration_ms if ended else None,
         live_url=live_url(session),
     )
 
 
-def _outcome(ended: CallEnded) -> dict[str, Any]:
-    return outcome(CommandResult("", "", "", ended.ending, ended.duration_ms))
+def outcome_of(ending: dict[str, Any]) -> dict[str, Any]:
+    return outcome(CommandResult("", "", "", ending, 0))

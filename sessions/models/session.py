@@ -217,8 +217,8 @@ class Shell(models.Model):
     ending = models.JSONField(null=True, blank=True)
     """events.types.Ending as JSON; null while it is open."""
     request = models.JSONField(default=dict, blank=True)
-    """What a program asked to run in it (runtime.shell_command.TerminalRequest as JSON); empty for
-    a person's shell."""
+    """What a program asked to run in it, runtime.shell_command.TerminalRequest as JSON; empty for a
+    person's shell."""
 
     class Meta:
         ordering = ["session", "number"]

@@ -52,6 +52,7 @@ from sessions.services.responses import (
 from sessions.services.shells import (
     MAX_OPEN_SHELLS,
     shell_create,
+    shell_detach,
     shell_end,
     shell_is_held,
     shell_set_writer,
@@ -136,6 +137,7 @@ __all__ = [
     "session_set_expiry",
     "session_touch",
     "shell_create",
+    "shell_detach",
     "shell_end",
     "shell_is_held",
     "shell_set_writer",
