@@ -15,6 +15,7 @@
     │   │   └── ContainerLostError       the container is gone
     │   ├── CommandForgottenError    it ended so long ago that the guest only knows its id
     │   ├── ImageNotFoundError       the engine has no such image
+    │   ├── SetupFailedError         a command that sets the container up did (422)
     │   ├── ProtocolError            the guest broke the protocol; its channel is closed
     │   └── FileAccessError          (an OSError as well)
     │       ├── EntryNotFoundError       FileNotFoundError
@@ -149,6 +150,11 @@ class CommandForgottenError(SandboxError):
 class ImageNotFoundError(SandboxError):
     code = "image_not_found"
     status = 400
+
+
+class SetupFailedError(SandboxError):
+    code = "setup_failed"
+    status = 422
 
 
 class ProtocolError(SandboxError):

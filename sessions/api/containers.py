@@ -9,10 +9,22 @@ from pydantic import Field
 from sessions.api.container_skills import ContainerSkill, SkillsWanted, container_skills
 from sessions.api.errors import ApiError
 from sessions.api.schema import Identified, RequestPart, Resource, with_example
+from sessions.errors import InvalidInputError
 from sessions.models import ContainerState, Session
 from sessions.responses.ids import CONTAINER, format_id
 from sessions.runtime.wiring import runtime
 from sessions.sandbox.limits import GIB, Limits, size_text
+from sessions.sandbox.setup import (
+    AGENT,
+    NAMED_USERS,
+    MountChoice,
+    Setup,
+    User,
+    check_env,
+    check_mounts,
+    check_setup_commands,
+    check_user,
+)
 
 MemoryLimit = Literal["1g", "4g", "16g", "64g"]
 MEMORY_BYTES: dict[MemoryLimit, int] = {
@@ -39,6 +51,11 @@ class DisabledNetwork(RequestPart):
     type: Literal["disabled"]
 
 
+class MountOption(RequestPart):
+    name: str
+    path: str | None = Field(None, description="`/mnt/NAME` without one.")
+
+
 class ContainerOptions(RequestPart):
     """What a container is made with, wherever it is asked for."""
 
@@ -51,6 +68,18 @@ class ContainerOptions(RequestPart):
     image: str | None = Field(None, description="One that the administrator allows.")
     cpus: float | None = Field(None, ge=MIN_CPUS)
     disk_gb: float | None = Field(None, ge=MIN_DISK_GB)
+    env: dict[str, str] | None = Field(
+        None, description="Variables of its commands; values are not given back."
+    )
+    user: str | int | None = Field(
+        None, description="Of its commands: `agent`, `root`, a number, or `user:group`."
+    )
+    setup_commands: list[str] | None = Field(
+        None, description="Run in order in each new container, before anything else."
+    )
+    mounts: list[MountOption] | None = Field(
+        None, description="What the administrator offers, by its name."
+    )
 
 
 class CreateContainer(ContainerOptions):
@@ -73,6 +102,12 @@ class NetworkPolicy(Resource):
     type: Literal["disabled"] = "disabled"
 
 
+class MountedFolder(Resource):
+    name: str
+    path: str
+    mode: Literal["ro", "rw"] | None = Field(description="Null for one no longer offered.")
+
+
 class Container(Identified):
     absent_when_none = True
 
@@ -93,12 +128,16 @@ class Container(Identified):
     cpus: float
     disk_gb: float
     skills: list[ContainerSkill]
+    env_names: list[str]
+    user: str
+    setup_commands: list[str]
+    mounts: list[MountedFolder]
     live_url: str = Field(description="Where a person watches it work.")
 
 
 def container_resource(session: Session) -> Container:
     """Of a session from `selectors.container_rows`."""
-    limits = Limits.from_json(session.limits)
+    limits, setup = Limits.from_json(session.limits), Setup.from_json(session.setup)
     minutes = -(-session.expires_after_s // 60)
     return Container(
         id=format_id(CONTAINER, session.id),
@@ -114,8 +153,51 @@ def container_resource(session: Session) -> Container:
         cpus=limits.cpus,
         disk_gb=round(limits.disk_bytes / GIB, 3),
         skills=container_skills(session.skills.all()),
-        live_url=f"{settings.BERTH_URL}/sessions/{session.id}/",
+        env_names=sorted(setup.env),
+        user=_user_text(setup.user),
+        setup_commands=list(setup.commands),
+        mounts=[_mounted(mount) for mount in setup.mounts],
+        live_url=live_url(session),
     )
+
+
+def live_url(session: Session) -> str:
+    return f"{settings.BERTH_URL}/sessions/{session.id}/"
+
+
+def _mounted(mount: MountChoice) -> MountedFolder:
+    source = runtime().sandboxes.mounts.get(mount.name)
+    mode: Literal["ro", "rw"] | None = None
+    if source is not None:
+        mode = "rw" if source.is_writable else "ro"
+    return MountedFolder(name=mount.name, path=mount.path, mode=mode)
+
+
+def _user_text(user: User) -> str:
+    """As it may be asked for."""
+    for name, named in NAMED_USERS.items():
+        if user == named:
+            return name
+    return f"{user.uid}:{user.gid}"
+
+
+def setup_of(options: ContainerOptions) -> Setup:
+    """Raises: ApiError."""
+    process = runtime()
+    try:
+        return Setup(
+            env=check_env(options.env or {}),
+            user=AGENT
+            if options.user is None
+            else check_user(options.user, allows_root=process.config.allows_root),
+            commands=check_setup_commands(options.setup_commands or ()),
+            mounts=check_mounts(
+                [(mount.name, mount.path) for mount in options.mounts or ()],
+                process.sandboxes.mounts,
+            ),
+        )
+    except InvalidInputError as error:
+        raise ApiError(400, error.message, param=error.param, code="invalid_value") from error
 
 
 async def allowed_image(name: str | None) -> str:

@@ -2,11 +2,10 @@
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 from sessions import selectors
 from sessions.api.code_interpreter import Wanted, code_tool, is_local, wanted_container
-from sessions.api.containers import ContainerOptions, allowed_image, limits_of
+from sessions.api.containers import ContainerOptions, allowed_image, limits_of, setup_of
 from sessions.api.errors import ApiError
 from sessions.api.lookups import find_container
 from sessions.api.response_files import CreateCall
@@ -20,8 +19,11 @@ from sessions.responses.namespaces import name_within
 from sessions.responses.output_items import Fields
 from sessions.responses.resource import container_of
 from sessions.runtime.wiring import runtime
+from sessions.sandbox.limits import Limits
+from sessions.sandbox.setup import Setup
 from sessions.services import NewSession
 
+NO_SETUP = Setup()
 RESERVED_NAMES = frozenset({"shell", "run_file"})
 """Names of tools of ours."""
 MAX_NAME_LENGTH = 64
@@ -145,8 +147,8 @@ async def _of_key(call: CreateCall) -> Session | None:
     return await _of(await rows.order_by("-created_at").afirst())
 
 
-def _new_session(image: str, limits: Any) -> NewSession:
-    return NewSession(uuid.uuid4(), image, limits, runtime().config.expires_after_s)
+def _new_session(image: str, limits: Limits, setup: Setup = NO_SETUP) -> NewSession:
+    return NewSession(uuid.uuid4(), image, limits, runtime().config.expires_after_s, setup)
 
 
 async def _named_in(call: CreateCall, items: list[Fields]) -> Session | None:
@@ -168,7 +170,8 @@ async def _new_container(
     if options is None:
         return _new_session(runtime().config.default_image, runtime().limits_default)
     try:
-        return _new_session(await allowed_image(options.image), limits_of(options))
+        image = await allowed_image(options.image)
+        return _new_session(image, limits_of(options), setup_of(options))
     except ApiError as error:
         error.param = f"{param}.{error.param}"
         raise

@@ -6,7 +6,9 @@ from sessions.api.endpoint import view
 from sessions.api.views import (
     chat,
     compaction,
+    container_exec,
     container_files,
+    container_rest,
     containers,
     conversations,
     files,
@@ -62,6 +64,26 @@ urlpatterns = [
         "containers/<str:container_id>/files/<str:file_id>/content",
         view(GET=container_files.file_content),
         name="api-container-file-content",
+    ),
+    path(
+        "containers/<str:container_id>/exec",
+        view(POST=container_exec.exec_run),
+        name="api-container-exec",
+    ),
+    path(
+        "containers/<str:container_id>/archive",
+        view(GET=container_rest.archive_get, POST=container_rest.archive_put),
+        name="api-container-archive",
+    ),
+    path(
+        "containers/<str:container_id>/suspend",
+        view(POST=container_rest.container_suspend),
+        name="api-container-suspend",
+    ),
+    path(
+        "containers/<str:container_id>/resume",
+        view(POST=container_rest.container_resume),
+        name="api-container-resume",
     ),
     path("files", view(GET=files.file_list, POST=files.file_create), name="api-files"),
     path(

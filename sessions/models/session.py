@@ -67,6 +67,8 @@ class Session(models.Model):
     image = models.CharField(max_length=300)
     limits = models.JSONField(default=dict)
     """sandbox.limits.Limits as JSON."""
+    setup = models.JSONField(default=dict, blank=True)
+    """sandbox.setup.Setup as JSON."""
 
     container_id = models.CharField(max_length=64, blank=True, default="")
     """Its name in the engine, noted before it is made; empty when there is none."""
@@ -77,6 +79,10 @@ class Session(models.Model):
         max_length=16, choices=ContainerState.choices, default=ContainerState.PENDING
     )
     container_started_at = models.DateTimeField(null=True, blank=True)
+    setup_container = models.CharField(max_length=64, blank=True, default="")
+    """The container in which the commands of `setup` ran, or run if `setup_holder` is set."""
+    setup_holder = models.CharField(max_length=64, blank=True, default="")
+    """Lease name of the process that runs them."""
     workspace_volume = models.CharField(max_length=80, blank=True, default="")
     """Its volume in the engine, noted before it is made; empty before the first container and
     after the workspace was archived."""
@@ -213,6 +219,9 @@ class Shell(models.Model):
     ended_at = models.DateTimeField(null=True, blank=True)
     ending = models.JSONField(null=True, blank=True)
     """events.types.Ending as JSON; null while it is open."""
+    request = models.JSONField(default=dict, blank=True)
+    """What a program asked to run in it, runtime.shell_command.TerminalRequest as JSON; empty for a
+    person's shell."""
 
     class Meta:
         ordering = ["session", "number"]
@@ -235,6 +244,20 @@ class Shell(models.Model):
             "ended_at": int(self.ended_at.timestamp() * 1000) if self.ended_at else None,
             "ending": self.ending,
         }
+
+
+class OpenExec(models.Model):
+    """A command that a program waits for. The row goes when it has ended."""
+
+    call_id = models.CharField(primary_key=True, max_length=64)
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="open_execs")
+    holder = models.CharField(max_length=64)
+    """Lease name of the process that the program is connected to."""
+    created_at = models.DateTimeField(default=timezone.now)
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.call_id}"
 
 
 class Event(models.Model):

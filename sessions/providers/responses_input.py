@@ -143,10 +143,14 @@ def _command_output(result: CommandResult) -> dict[str, Any]:
         # The API knows exit and timeout alone; the model is told the rest in words.
         separator = "\n" if stderr and not stderr.endswith("\n") else ""
         stderr = f"{stderr}{separator}[{ending_text(result)}]"
-    outcome: dict[str, Any] = {"type": "timeout"}
-    if kind != "timeout":
-        outcome = {"type": "exit", "exit_code": exit_code(result)}
-    return {"stdout": result.stdout, "stderr": stderr, "outcome": outcome}
+    return {"stdout": result.stdout, "stderr": stderr, "outcome": outcome(result)}
+
+
+def outcome(result: CommandResult) -> dict[str, Any]:
+    """How it ended, in the API's two words."""
+    if result.ending.get("kind") == "timeout":
+        return {"type": "timeout"}
+    return {"type": "exit", "exit_code": exit_code(result)}
 
 
 def responses_tools(

@@ -1,6 +1,7 @@
 """Where a request comes from, as far as it can be known."""
 
 import ipaddress
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -27,3 +28,9 @@ def network_of(address: str, forwarded_for: str) -> str:
     if parsed.version == 4:
         return address
     return str(ipaddress.ip_network((parsed, IPV6_NETWORK_BITS), strict=False))
+
+
+def header(scope: dict[str, Any], name: bytes) -> str:
+    """Of a handshake. Empty when it is missing, and when there are several to choose from."""
+    values = [value for key, value in scope["headers"] if key == name]
+    return values[0].decode("latin1") if len(values) == 1 else ""

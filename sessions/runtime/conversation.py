@@ -1,7 +1,7 @@
 """Rebuild a session's conversation, and where a turn stands in it, from the log."""
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from urllib.parse import unquote
 
@@ -104,13 +104,23 @@ async def recorded_calls(session_id: uuid.UUID) -> dict[str, RecordedCall]:
     last_step = after = 0
     while batch := await log.read(session_id, after=after, types=("step.ended",)):
         last_step = after = batch[-1].seq
+    return await _calls(session_id, last_step)
+
+
+async def calls_named(session_id: uuid.UUID, call_ids: Collection[str]) -> dict[str, RecordedCall]:
+    """What the log holds of these calls, by `call_id`."""
+    return await _calls(session_id, 0, only=frozenset(call_ids))
+
+
+async def _calls(
+    session_id: uuid.UUID, after: int, only: Collection[str] | None = None
+) -> dict[str, RecordedCall]:
     calls: dict[str, RecordedCall] = {}
-    after = last_step
     while batch := await log.read(session_id, after=after, types=_CALL_TYPES):
         after = batch[-1].seq
         for event in batch:
             match event.body:
-                case CallStarted(call_id) as started:
+                case CallStarted(call_id) as started if only is None or call_id in only:
                     calls.setdefault(call_id, RecordedCall(started.container_id))
                 case Output(call_id) | OutputDropped(call_id) if call_id in calls:
                     calls[call_id].add(event.body)

@@ -1,7 +1,7 @@
 """What every process of Berth does for as long as it lives, whether it runs agents or not.
 
 It shows that it lives, keeps the sessions in use to which it has something open, and takes up the
-shells that a process left which does not.
+shells that a process left which does not, and ends what programs ran that were connected to it.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ class Keeper:
             await _try(self.beat)
             await _try(self.keep_used)
             await _try(self._runtime.shells.resume)
+            await _try(self._runtime.execs.resume)
             await asyncio.sleep(BEAT_S)
 
     async def beat(self) -> None:

@@ -24,6 +24,7 @@ from sessions.runtime.shell_probe import find_shell
 from sessions.sandbox import names
 from sessions.sandbox.base import ContainerSpec, DuplexStream, Sandbox, SandboxBackend
 from sessions.sandbox.limits import Limits
+from sessions.sandbox.setup import Setup
 
 logger = logging.getLogger(__name__)
 
@@ -86,10 +87,11 @@ class Pool:
         """Give a new session a container of its image; None when there is none to give.
 
         A disk quota of the engine's is fixed when a container is made: one that asks for more than
-        the pool's members have gets a container of its own.
+        the pool's members have gets a container of its own, and so does one with mounts.
         """
         limits, ours = Limits.from_json(session.limits), self.config.limits
-        if session.image not in self.config.sizes or limits.disk_bytes > ours.disk_bytes:
+        is_unlike = limits.disk_bytes > ours.disk_bytes or Setup.from_json(session.setup).mounts
+        if session.image not in self.config.sizes or is_unlike:
             return None
         # Until it has the session's limits it is half made: a crash must not leave it the pool's.
         state = State.PENDING if limits.differ_in_engine(ours) else State.CONNECTED

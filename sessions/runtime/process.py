@@ -16,8 +16,10 @@ from sessions.models import DEFAULT_EXPIRES_AFTER_S
 from sessions.providers.base import ModelStatus, Provider
 from sessions.providers.chat_relay import ChatTarget
 from sessions.providers.registry import ModelChoice
+from sessions.runtime.execs import Execs
 from sessions.runtime.folder_watches import FolderWatches
 from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.setups import Setups
 from sessions.runtime.shells import Shells
 from sessions.sandbox.limits import Limits
 
@@ -71,6 +73,8 @@ class SandboxConfig:
     limits_max: Limits
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S
     """Of new sessions, unless they say otherwise; 0 for never."""
+    allows_root: bool = False
+    """Whether a session may run its commands as root of its container."""
     retention: dt.timedelta | None = None
     """How long an unused workspace is kept before it becomes an archive; None for ever."""
 
@@ -84,6 +88,8 @@ class Runtime:
         self.models = models
         self.config = config
         self.shells = Shells(sandboxes)
+        self.setups = Setups(sandboxes)
+        self.execs = Execs(sandboxes, self.setups)
         self._supervisor_seen_at: float | None = None
         self._has_disk_quota: bool | None = None
 
@@ -173,6 +179,8 @@ class Runtime:
         return "ok" if silence < SUPERVISOR_SILENCE_S else f"silent for {silence:.0f} s"
 
     async def aclose(self) -> None:
+        await self.execs.aclose()
+        await self.setups.aclose()
         await self.shells.aclose()
         await self.folder_watches.aclose()
         await self.sandboxes.aclose()

@@ -21,13 +21,13 @@ SUMMARY_EVERY_S = 1.0
 
 
 class SessionRecorder:
-    """agent.tools.base.Recorder over a session's log, fenced by the runner's lease.
+    """agent.tools.base.Recorder over a session's log, fenced by the runner's lease, if there is one.
 
     Pieces of one stream (or message) that follow each other within `GATHER_S` become one event of
     at most 64 KiB. `record` waits while more than `MAX_PENDING_BYTES` are not stored yet.
     """
 
-    def __init__(self, session: Session, lease: str) -> None:
+    def __init__(self, session: Session, lease: str | None) -> None:
         self._session = session
         self._lease = lease
         self._pending = PendingEvents()

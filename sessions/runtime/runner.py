@@ -45,9 +45,11 @@ from sessions.runtime.plan import TurnPlan, plan_turn
 from sessions.runtime.recorder import SessionRecorder
 from sessions.runtime.resources import ResourceWatch
 from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.setups import Setups
 from sessions.runtime.skills import bring_skills
 from sessions.sandbox.base import Sandbox
 from sessions.sandbox.limits import Limits
+from sessions.sandbox.setup import Setup
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,14 @@ class Runner:
     """One turn of one session. `run` returns when it has ended and is recorded."""
 
     def __init__(
-        self, *, session: Session, turn: Turn, lease: str, provider: Provider, sandboxes: Sandboxes
+        self,
+        *,
+        session: Session,
+        turn: Turn,
+        lease: str,
+        provider: Provider,
+        sandboxes: Sandboxes,
+        setups: Setups,
     ) -> None:
         self.session = session
         self.turn = turn
@@ -70,6 +79,7 @@ class Runner:
         self._lease = lease
         self._provider = provider
         self._sandboxes = sandboxes
+        self._setups = setups
         self._limits = Limits.from_json(session.limits)
         self._delivery = asyncio.Lock()
         self._has_skills = ""
@@ -178,6 +188,7 @@ class Runner:
             find_shell=lambda: self._sandboxes.shell(self.session),
             limits=self._limits,
             stop=self.stop,
+            setup=Setup.from_json(self.session.setup),
             recorded=recorded,
             find_files=self._files_to_cite if plan.cites_files else None,
         )
@@ -233,8 +244,8 @@ class Runner:
         await self._sandboxes.discard(self.session, ContainerState.DISCONNECTED, reason)
 
     async def _connect(self) -> Connected:
-        """The session's sandbox with every file in it that came with a message up to this one, and
-        the skills that this turn added."""
+        """The session's sandbox, set up, with every file in it that came with a message up to this one,
+        and the skills that this turn added."""
         sandbox = await self._sandbox()
         container_id = self._sandboxes.container_id(self.session)
         async with self._delivery:
@@ -248,6 +259,7 @@ class Runner:
             )
             async for upload in uploads.order_by("id"):
                 await deliver(sandbox, self.session.id, upload)
+        await self._setups.ensure(self.session, self.stop)
         return Connected(sandbox, container_id)
 
     async def _files_to_cite(self, paths: Collection[str]) -> Mapping[str, dict[str, Any]]:

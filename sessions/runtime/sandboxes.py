@@ -6,7 +6,7 @@ Each step is noted in the session's row before it is taken (container_rows.py).
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from django.utils import timezone
@@ -32,6 +32,7 @@ from sessions.runtime.skills import bring_skills
 from sessions.sandbox import names
 from sessions.sandbox.base import ContainerSpec, Sandbox, SandboxBackend
 from sessions.sandbox.limits import Limits
+from sessions.sandbox.setup import Mount, MountSource, Setup
 
 logger = logging.getLogger(__name__)
 
@@ -62,10 +63,13 @@ class Sandboxes:
         *,
         archives: Archives,
         pool: PoolConfig | None = None,
+        mounts: Mapping[str, MountSource] | None = None,
         lease: str = "",
     ) -> None:
         self.backend = backend
         self.archives = archives
+        self.mounts = mounts or {}
+        """What the administrator named, and sessions may ask for."""
         self.lease = lease or lease_name()
         self.pool = Pool(backend, open_channel, pool or PoolConfig(), self.lease)
         self._open_channel = open_channel
@@ -256,14 +260,25 @@ class Sandboxes:
             self.pool.start_ends()
         return channel
 
-    def _spec(self, row: Session) -> ContainerSpec:
+    def _spec(self, row: Session, *, has_mounts: bool = True) -> ContainerSpec:
+        """Raises: SandboxError."""
         return ContainerSpec(
             session_id=str(row.id),
             image=row.image,
             workspace_volume=row.workspace_volume,
             limits=Limits.from_json(row.limits),
             name=row.container_id,
+            mounts=self._mounts(row) if has_mounts else (),
         )
+
+    def _mounts(self, row: Session) -> tuple[Mount, ...]:
+        found: list[Mount] = []
+        for wanted in Setup.from_json(row.setup).mounts:
+            source = self.mounts.get(wanted.name)
+            if source is None:
+                raise SandboxError(f"The mount {wanted.name!r} is not offered here any more.")
+            found.append(Mount(source, wanted.path))
+        return tuple(found)
 
     async def _failed(self, row: Session, error: SandboxError) -> None:
         await rows.set_state(row, State.FAILED, error.message)
@@ -362,7 +377,7 @@ class Sandboxes:
             await self.backend.remove_volume(volume)
 
     async def _write_archive(self, row: Session) -> int:
-        await self.backend.create(self._spec(row))
+        await self.backend.create(self._spec(row, has_mounts=False))
         channel = await self._open_channel(await self.backend.open(row.container_id))
         try:
             size = await self.archives.write(row.id, channel)

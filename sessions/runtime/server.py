@@ -11,11 +11,13 @@ See docs/decisions/0002-back-pressure.md.
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import Coroutine, MutableMapping, Sequence
 from functools import partial
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any, BinaryIO, Protocol
 
+from autobahn.websocket.types import ConnectionDeny
 from channels.routing import ProtocolTypeRouter
 
 # Daphne installs the asyncio reactor when it is imported, so it comes before Twisted's reactor.
@@ -204,6 +206,10 @@ class PacedRequest(LimitedRequest):
 class PacedWebSocket(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no types
     """A websocket whose frames wait for their client, while what the client sends is still read."""
 
+    denial = b""
+    """Headers and body of the answer to a handshake that was not accepted."""
+    denied_as: Message | None = None
+
     @override
     def connectionMade(self) -> None:
         self.gate = SocketGate(self.transport)
@@ -212,6 +218,28 @@ class PacedWebSocket(WebSocketProtocol):  # type: ignore[misc]  # Daphne has no 
         self.transport.unregisterProducer()
         self.transport.registerProducer(self.gate, True)
         super().connectionMade()
+
+    def deny(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """Answer the handshake as an ordinary request, without an upgrade."""
+        length = (b"content-length", str(len(body)).encode())
+        lines = [
+            b"%s: %s\r\n" % header for header in (*headers, length, (b"connection", b"close"))
+        ]
+        self.denial = b"".join(lines) + b"\r\n" + body
+        reason = HTTPStatus(status).phrase
+        refusal = ConnectionDeny(code=status, reason=reason)  # type: ignore[no-untyped-call]
+        self.handshake_deferred.errback(refusal)
+        del self.handshake_deferred
+        self.server.protocol_disconnected(self)
+
+    @override
+    def sendHttpErrorResponse(
+        self, code: int, reason: str, responseHeaders: object = None
+    ) -> None:
+        if self.denial:
+            self.sendData(f"HTTP/1.1 {code} {reason}\r\n".encode() + self.denial)
+        else:
+            super().sendHttpErrorResponse(code, reason, responseHeaders)
 
     @override
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
@@ -343,6 +371,8 @@ class PacedServer(Server):  # type: ignore[misc]  # Daphne has no types
             return None
         inbox: RequestInbox | SocketInbox = protocol.inbox
         scope.setdefault("asgi", {"version": "3.0"})
+        if scope["type"] == "websocket":
+            scope["extensions"] = {"websocket.http.response": {}}
         application = self.application(
             scope=scope, receive=inbox.get, send=partial(self.handle_reply, protocol)
         )
@@ -353,9 +383,23 @@ class PacedServer(Server):  # type: ignore[misc]  # Daphne has no types
     async def handle_reply(
         self, protocol: PacedRequest | PacedWebSocket, message: Message
     ) -> None:
+        if message["type"].startswith("websocket.http.response."):
+            self._deny(protocol, message)
+            return
         await super().handle_reply(protocol, message)
         # Open after the last message of a response, and once the client is gone.
         await protocol.gate.wait()
+
+    def _deny(self, protocol: PacedWebSocket, message: Message) -> None:
+        """ASGI's `websocket.http.response`; its body comes in one piece."""
+        details = self.connections.get(protocol)
+        if details is None or details.get("disconnected"):
+            return
+        if message["type"].endswith(".start"):
+            protocol.denied_as = message
+        elif protocol.denied_as is not None:
+            told = protocol.denied_as
+            protocol.deny(told["status"], told.get("headers", ()), message.get("body", b""))
 
     @override
     def protocol_connected(self, protocol: PacedRequest | PacedWebSocket) -> None:

@@ -19,11 +19,12 @@ from sessions.errors import (
 from sessions.events.types import Ending
 from sessions.models import Session, Shell
 from sessions.runtime.sandboxes import Sandboxes
-from sessions.runtime.shell_command import shell_request
+from sessions.runtime.shell_command import TerminalRequest, shell_request
 from sessions.runtime.shell_input import ShellInput
 from sessions.runtime.shell_record import ShellRecord
 from sessions.runtime.shell_ring import RING_BYTES, ShellRing
 from sessions.sandbox.base import Exec, ExecEnded, ExecOutput, TerminalSize
+from sessions.sandbox.setup import Setup
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +119,14 @@ class ShellFollower:
         sandbox = await self._sandboxes.reconnect(session, self._row.container_id)
         program = await self._sandboxes.shell(session)
         exec_ = await sandbox.exec(
-            shell_request(self._row.shell_id, program, self._ring.size, self._ring.end)
+            shell_request(
+                self._row.shell_id,
+                program,
+                self._ring.size,
+                self._ring.end,
+                request=TerminalRequest.from_json(self._row.request),
+                setup=Setup.from_json(session.setup),
+            )
         )
         self._typed.attached(exec_, await exec_.stdin_offset())
         self._exec = exec_

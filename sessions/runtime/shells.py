@@ -15,6 +15,7 @@ from sessions.events.types import Ending
 from sessions.models import Session, Shell
 from sessions.runtime.leases import is_holder_dead
 from sessions.runtime.sandboxes import Sandboxes
+from sessions.runtime.shell_command import PERSONS, TerminalRequest
 from sessions.runtime.shell_live import LiveShell
 from sessions.runtime.shell_resources import ShellResources
 from sessions.sandbox.base import TerminalSize
@@ -36,10 +37,17 @@ class Shells:
         sandboxes.before_discard = self.end_all
 
     async def open(
-        self, *, session: Session, user: User, size: TerminalSize, viewer: str = ""
+        self,
+        *,
+        session: Session,
+        user: User,
+        size: TerminalSize,
+        viewer: str = "",
+        request: TerminalRequest = PERSONS,
     ) -> Shell:
         """A shell of the user's in the session's container, which is made when there is none.
-        `viewer` is the page that opens it, as of services.shell_create.
+        `viewer` is the page that opens it, as of services.shell_create; `request` what a program
+        wants to run in it.
 
         Raises: SandboxError, its subclasses; ConflictError when too many are open, or the
         container went away meanwhile.
@@ -56,6 +64,7 @@ class Shells:
             size=size,
             viewer=viewer,
             lease=self._sandboxes.lease,
+            request=request.to_json(),
         )
         row.session = session
         self.live(row)
@@ -96,6 +105,9 @@ class Shells:
         async for row in others.select_related("session"):
             if not row.holder or await is_holder_dead(row.holder, since=row.opened_at):
                 self.live(row)
+                request = TerminalRequest.from_json(row.request)
+                if request.is_programs and not request.is_detached:
+                    await self._end(self.live(row), "Its program was cut off with the server.")
 
     async def close_shell(self, row: Shell) -> None:
         """Kill all that runs in the shell; a shell that has ended stays as it is."""

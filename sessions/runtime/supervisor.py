@@ -252,6 +252,7 @@ class Supervisor:
             lease=self._lease,
             provider=provider,
             sandboxes=self._runtime.sandboxes,
+            setups=self._runtime.setups,
         )
         if turn.stop_requested_at is not None:
             runner.stop.set(TurnStopped())

@@ -13,6 +13,7 @@ from sessions.runtime.sandboxes import Sandboxes
 from sessions.sandbox.channel import open_channel
 from sessions.sandbox.docker import DockerBackend
 from sessions.sandbox.limits import GIB, MIB, Limits
+from sessions.sandbox.setup import MountSource, parse_mounts
 
 _runtime: Runtime | None = None
 
@@ -81,6 +82,14 @@ def pool_sizes() -> dict[str, PoolSize]:
     return sizes
 
 
+def mounts() -> dict[str, MountSource]:
+    """Read BERTH_MOUNTS. Raises: ImproperlyConfigured."""
+    try:
+        return parse_mounts(settings.BERTH_MOUNTS)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"BERTH_MOUNTS: {error}.") from error
+
+
 def _retention() -> dt.timedelta | None:
     days = settings.BERTH_RETENTION_DAYS
     return dt.timedelta(days=days) if days else None
@@ -98,6 +107,7 @@ def _build() -> Runtime:
             open_channel,
             archives=Archives(settings.VAR_DIR / "archives"),
             pool=PoolConfig(pool_sizes(), default_limits()),
+            mounts=mounts(),
         ),
         models=ConfiguredModels.from_settings(),
         config=SandboxConfig(
@@ -105,6 +115,7 @@ def _build() -> Runtime:
             limits_default=default_limits(),
             limits_max=max_limits(),
             expires_after_s=round(settings.BERTH_IDLE_MINUTES * 60),
+            allows_root=settings.BERTH_ROOT_COMMANDS,
             retention=_retention(),
         ),
     )

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 from sessions.events.types import Ending, Stream
 from sessions.sandbox import names
 from sessions.sandbox.limits import Limits
+from sessions.sandbox.setup import AGENT, Mount, User
 
 EntryKind: TypeAlias = Literal["file", "folder", "symlink", "other"]
 ArchiveFormat: TypeAlias = Literal["zip", "tar"]
@@ -34,6 +35,7 @@ class ContainerSpec:
     workspace_volume: str
     limits: Limits
     name: str = field(default_factory=names.container_name)
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ class ExecRequest:
     pty_offset: int = 0
     keep_log: bool = True
     """Keep all output in a file in the container, its path in `ExecEnded.log_path`."""
+    user: User = AGENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 from sessions.sandbox import names
 from sessions.sandbox.base import ContainerSpec
 from sessions.sandbox.limits import MIB, Limits
+from sessions.sandbox.setup import Mount
 
 GUEST_CAPABILITIES = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID")
 MAX_OPEN_FILES = 4096
@@ -111,5 +112,22 @@ def _host_config(spec: ContainerSpec, labels: dict[str, str], guest_volume: str)
                 "ReadOnly": True,
                 "VolumeOptions": {"NoCopy": True},
             },
+            *(_mount(mount) for mount in spec.mounts),
         ],
+    }
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    """A folder that is missing at the engine is not made: the container is refused."""
+    source = mount.source
+    return {
+        "Type": "bind" if source.is_folder else "volume",
+        "Source": source.source,
+        "Target": mount.target,
+        "ReadOnly": not source.is_writable,
+        **(
+            {"BindOptions": {"Propagation": "rprivate", "CreateMountpoint": False}}
+            if source.is_folder
+            else {"VolumeOptions": {"NoCopy": True}}
+        ),
     }

@@ -20,6 +20,7 @@ from sessions.sandbox.chunk import Chunk
 from sessions.sandbox.connection import Connection, Route, error_of, is_figure, json_object
 from sessions.sandbox.guest import wire
 from sessions.sandbox.input_credit import InputCredit
+from sessions.sandbox.setup import AGENT
 
 WINDOW_BYTES = 1024 * 1024
 """Most output of one stream that waits here to be iterated."""
@@ -74,7 +75,7 @@ class RemoteExec(Exec, Route):
         self._start(request)
 
     def _start(self, request: ExecRequest) -> None:
-        body = {
+        body: dict[str, Any] = {
             "exec_id": request.exec_id,
             "argv": request.argv,
             "cwd": request.cwd,
@@ -88,6 +89,8 @@ class RemoteExec(Exec, Route):
             "keep_log": request.keep_log,
             "window": WINDOW_BYTES,
         }
+        if request.user != AGENT:
+            body["user"] = {"uid": request.user.uid, "gid": request.user.gid}
         payload = json.dumps(body).encode()
         if len(payload) > wire.MAX_PAYLOAD:
             self._connection.close_route(self._ident)

@@ -78,6 +78,7 @@ from sessions.services.session_skills import (
 from sessions.services.shells import (
     MAX_OPEN_SHELLS,
     shell_create,
+    shell_detach,
     shell_end,
     shell_is_held,
     shell_set_writer,
@@ -202,6 +203,7 @@ __all__ = [
     "session_set_expiry",
     "session_touch",
     "shell_create",
+    "shell_detach",
     "shell_end",
     "shell_is_held",
     "shell_set_writer",

@@ -3,7 +3,7 @@
 import datetime as dt
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -24,6 +24,7 @@ from sessions.models import (
 )
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import Limits
+from sessions.sandbox.setup import Setup
 from sessions.services.allowances import allowances_forget
 from sessions.services.carried import carried
 from sessions.services.conversations import conversation_items_add_now
@@ -59,6 +60,7 @@ class NewSession:
     image: str
     limits: Limits
     expires_after_s: int
+    setup: Setup = field(default_factory=Setup)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,7 @@ def _begin(owner: User, wanted: NewSession, new: NewResponse, text: str) -> Sess
         image=wanted.image,
         limits=wanted.limits,
         expires_after_s=wanted.expires_after_s,
+        setup=wanted.setup,
     )
 
 

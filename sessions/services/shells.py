@@ -3,6 +3,8 @@
 import hashlib
 import re
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
@@ -55,6 +57,7 @@ async def shell_create(
     size: TerminalSize,
     viewer: str = "",
     lease: str = "",
+    request: Mapping[str, Any] | None = None,
 ) -> Shell:
     """A shell that is about to start in the container.
 
@@ -84,6 +87,7 @@ async def shell_create(
                 writer_viewer=viewer_name(shell_id, viewer) if viewer else "",
                 columns=size.columns,
                 rows=size.rows,
+                request=request or {},
             )
             opened = ShellOpened(shell.shell_id, shell.opener_name, size.columns, size.rows)
             log.append_now(session.id, [opened])
@@ -115,6 +119,12 @@ async def shell_set_writer(*, shell: Shell, user_name: str, viewer: str) -> None
 
     await write()
     await bus.notify(bus.session_topic(shell.session_id))
+
+
+async def shell_detach(*, shell: Shell) -> None:
+    """A program's: it goes on without the program."""
+    shell.request = {**shell.request, "is_detached": True}
+    await Shell.objects.filter(pk=shell.pk).aupdate(request=shell.request)
 
 
 async def shell_end(*, shell: Shell, ending: Ending, pty_bytes: int, reason: str = "") -> bool:

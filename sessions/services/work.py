@@ -30,12 +30,14 @@ from sessions.models import (
 )
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import MIB, Limits
+from sessions.sandbox.setup import Setup
 from sessions.services.carried import carried
 from sessions.services.session_skills import NewSkill, skills_add_now, skills_kept
 from sessions.services.uploads import KeptFile, NewUpload, uploads_forget, with_files
 
 MAX_TEXT_BYTES = 1 * MIB
 MAX_QUEUED_TURNS = 50
+NO_SETUP = Setup()
 
 
 def clean_text(text: str) -> str:
@@ -95,6 +97,7 @@ def session_create_now(  # noqa: PLR0913 - the columns of one row, all named
     image: str,
     limits: Limits,
     expires_after_s: int,
+    setup: Setup = NO_SETUP,
     session_id: uuid.UUID | None = None,
     is_tour: bool = False,
 ) -> Session:
@@ -108,6 +111,7 @@ def session_create_now(  # noqa: PLR0913 - the columns of one row, all named
         model=model,
         image=image,
         limits=limits.to_json(),
+        setup=setup.to_json(),
         is_tour=is_tour,
         expires_after_s=expires_after_s,
     )
@@ -129,6 +133,7 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
     files: Sequence[NewUpload] = (),
     is_tour: bool = False,
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
+    setup: Setup = NO_SETUP,
     skills: Sequence[NewSkill] = (),
 ) -> Session:
     """A session with its first turn queued. Raises: InvalidInputError, DiskFullError,
@@ -150,6 +155,7 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
                 limits=limits,
                 is_tour=is_tour,
                 expires_after_s=expires_after_s,
+                setup=setup,
             )
             skills_add_now(session, skill_rows)
             turn_create_now(session, text, kept)
@@ -164,7 +170,7 @@ async def session_create(  # noqa: PLR0913 - the columns of one row, all named
     return session
 
 
-async def container_create(
+async def container_create(  # noqa: PLR0913 - the columns of one row, all named
     *,
     owner: User,
     name: str,
@@ -173,6 +179,7 @@ async def container_create(
     image: str,
     limits: Limits,
     expires_after_s: int = DEFAULT_EXPIRES_AFTER_S,
+    setup: Setup = NO_SETUP,
     skills: Sequence[NewSkill] = (),
 ) -> Session:
     """A session that no message began: its container is made with the first use of it. It is
@@ -192,6 +199,7 @@ async def container_create(
                 image=image,
                 limits=limits,
                 expires_after_s=expires_after_s,
+                setup=setup,
             )
             skills_add_now(session, skill_rows)
         return session

@@ -6,9 +6,8 @@ from typing import Any
 from sessions import services
 from sessions.errors import BerthError, NotPermittedError, TooManyRequestsError
 from sessions.models import ApiKey
-from sessions.runtime.callers import network_of
+from sessions.runtime.callers import header, network_of
 from sessions.runtime.keys import bearer, check_scope, key_of
-from sessions.streaming.headers import header
 from sessions.streaming.protocol import (
     CLOSE_NOT_PERMITTED,
     CLOSE_NOT_SIGNED_IN,

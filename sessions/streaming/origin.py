@@ -12,7 +12,7 @@ from channels.security.websocket import WebsocketDenier
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-from sessions.streaming.headers import header
+from sessions.runtime.callers import header
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -92,6 +92,42 @@ async def client_of(sandbox_runtime: Runtime) -> AsyncIterator[ClientOf]:
         await client.close()
 
 
+HttpOf = Callable[[str | None], httpx2.AsyncClient]
+
+
+@pytest.fixture
+async def http_of(sandbox_runtime: Runtime) -> AsyncIterator[HttpOf]:
+    """Makes a bare client for a key, or for none: for what the official one does not know."""
+    opened: list[httpx2.AsyncClient] = []
+
+    def make(secret: str | None) -> httpx2.AsyncClient:
+        http = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app=cast("Any", SpoolingHandler())),
+            base_url=BASE_URL,
+            headers={"Authorization": f"Bearer {secret}"} if secret else {},
+            timeout=60,
+        )
+        opened.append(http)
+        return http
+
+    yield make
+    for http in opened:
+        await http.aclose()
+
+
+@pytest.fixture
+async def http(alice: User, http_of: HttpOf) -> httpx2.AsyncClient:
+    """The owner's."""
+    _, secret = await services.api_key_create(user=alice, name="bare")
+    return http_of(secret)
+
+
+@pytest.fixture
+async def bobs_http(bob: User, http_of: HttpOf) -> httpx2.AsyncClient:
+    _, secret = await services.api_key_create(user=bob, name="bare")
+    return http_of(secret)
+
+
 @pytest.fixture
 async def client(alice: User, client_of: ClientOf) -> openai.AsyncOpenAI:
     """The owner's."""

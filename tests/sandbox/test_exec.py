@@ -7,6 +7,7 @@ import pytest
 
 from sessions.errors import InvalidInputError
 from sessions.sandbox.base import ExecOutput
+from sessions.sandbox.setup import User
 from tests.sandbox.running import command, first_line, follow, run, shell
 
 
@@ -35,6 +36,26 @@ async def test_commands_run_as_the_workspace_user_in_the_workspace(sandbox):
     assert names.endswith(" agent")
     assert folder.startswith("/")
     assert (await sandbox.stat("made")).kind == "file"
+
+
+async def test_a_command_may_be_another_users(sandbox):
+    script = 'id -u; id -g; echo "$HOME" "$USER" "$LOGNAME"; touch made 2>/dev/null || echo no'
+    outcome = await run(sandbox, shell(script, user=User(2000, 2001)))
+    assert outcome.stdout == b"2000\n2001\n/tmp 2000 2000\nno\n"
+    outcome = await run(sandbox, shell("id -u; tty", user=User(2000, 2001), stdin=True))
+    assert outcome.stdout.startswith(b"2000\n")
+
+
+async def test_a_command_may_be_roots_and_its_tree_goes_with_it(sandbox):
+    outcome = await run(sandbox, shell('id -u; echo "$HOME"; touch made', user=User(0, 0)))
+    assert outcome.stdout == b"0\n/root\n"
+    assert (await sandbox.stat("made")).kind == "file"
+    execution = await sandbox.exec(shell("sleep 300 & echo $!; sleep 300", user=User(0, 0)))
+    pid = int(await first_line(execution))
+    await execution.stop()
+    assert (await follow(execution)).ending.kind == "stopped"
+    look = shell(f"kill -0 {pid} 2>/dev/null && echo alive", user=User(0, 0))
+    assert (await run(sandbox, look)).stdout == b""
 
 
 async def test_environment_is_a_sane_base_and_what_was_asked(sandbox):

@@ -143,6 +143,9 @@ start_fields = st.fixed_dictionaries(
         "timeout_s": st.sampled_from([0, 0.01, -1, 1e300, "x", None, True, 5]),
         "stdin": st.sampled_from([True, False, None, "x"]),
         "pty": st.sampled_from([None, {}, {"columns": 80, "rows": 24}, {"columns": -1}, 5]),
+        "user": st.sampled_from(
+            [None, {"uid": 2000, "gid": 2000}, {}, {"uid": -1, "gid": 0}, {"uid": 1 << 30}, 5, "x"]
+        ),
         "window": st.sampled_from([0, 10, 1 << 20, 1 << 70, -1, "x"]),
         "stdout_offset": st.sampled_from([0, 5, -1, 1 << 70, "x"]),
         "attach_only": st.booleans(),

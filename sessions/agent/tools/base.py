@@ -10,6 +10,7 @@ from sessions.events.types import CallEnded, EventBody, Output, OutputDropped, S
 from sessions.providers.base import ToolCall, ToolResultItem, ToolSpec
 from sessions.sandbox.base import Sandbox
 from sessions.sandbox.limits import Limits
+from sessions.sandbox.setup import Setup
 
 
 class ToolError(Exception):
@@ -77,6 +78,8 @@ class ToolContext:
     """Path of the best shell the image has."""
     limits: Limits
     stop: StopSignal
+    setup: Setup = field(default_factory=Setup)
+    """Variables and user of the commands."""
     recorded: Mapping[str, RecordedCall] = field(default_factory=dict)
     """By `call_id`; empty but for a turn that goes on after a restart."""
     find_files: FindFiles | None = None

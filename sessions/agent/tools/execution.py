@@ -12,8 +12,10 @@ from sessions.agent.output import CappedOutput, HeadTail
 from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import RecordedCall, ToolContext
 from sessions.errors import (
+    BerthError,
     ContainerLostError,
     EngineUnavailableError,
+    InvalidInputError,
     ProtocolError,
     SandboxError,
     SandboxUnavailableError,
@@ -71,6 +73,13 @@ class Command:
     writes: str = ""
     launch: Launcher | None = None
     """None runs `text` in a shell."""
+    argv: tuple[str, ...] = ()
+    """In place of `text` to a shell."""
+    cwd: str = "/workspace"
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of the session."""
+    stdin: bytes | None = None
+    """None closes it at once."""
 
 
 class _Progress:
@@ -136,7 +145,7 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
             return _result(command, progress, _as_ended(recorded.ended))
     try:
         end = await _follow(command, context, progress, container_id)
-    except SandboxError as error:
+    except (SandboxError, InvalidInputError) as error:
         end = await _refused(command, context, progress, error)
     end = end or _lost(started_at, progress)
     await _record_end(command, context, progress, end)
@@ -151,6 +160,7 @@ def _started(command: Command, container_id: str) -> CallStarted:
         tool=command.tool,
         command=command.text,
         timeout_s=command.timeout_s,
+        cwd=command.cwd,
         writes=command.writes,
         container_id=container_id,
     )
@@ -176,7 +186,7 @@ def _lost(started_at: float, progress: _Progress) -> ExecEnded:
 
 
 async def _refused(
-    command: Command, context: ToolContext, progress: _Progress, error: SandboxError
+    command: Command, context: ToolContext, progress: _Progress, error: BerthError
 ) -> ExecEnded | None:
     """The guest would not run it: 126 with a reason, as a shell says of what it cannot run. None
     when the command had begun, for then its end is not known."""
@@ -300,20 +310,23 @@ async def _discard(context: ToolContext, reason: str) -> None:
 async def _attach(
     command: Command, context: ToolContext, progress: _Progress, sandbox: Sandbox, shell: str
 ) -> ExecEnded:
-    how = Launch((shell, "-c", command.text))
+    how = Launch(command.argv or (shell, "-c", command.text))
     if command.launch is not None:
         how = await command.launch(sandbox, shell)
     exec_ = await sandbox.exec(
         ExecRequest(
             exec_id=command.call_id,
             argv=how.argv,
-            env=how.env,
+            cwd=command.cwd,
+            env={**context.setup.env, **command.env, **how.env},
+            user=context.setup.user,
             timeout_s=command.timeout_s,
+            stdin=command.stdin is not None,
             stdout_offset=progress.offset("stdout"),
             stderr_offset=progress.offset("stderr"),
         )
     )
-    async with _stopped_by(context.stop, exec_):
+    async with _stopped_by(context.stop, exec_), _fed(exec_, command.stdin):
         async for piece in exec_:
             if isinstance(piece, ExecEnded):
                 return piece
@@ -344,6 +357,28 @@ async def _stopped_by(stop: StopSignal, exec_: Exec) -> AsyncIterator[None]:
     finally:
         watcher.cancel()
         await asyncio.gather(watcher, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _fed(exec_: Exec, stdin: bytes | None) -> AsyncIterator[None]:
+    """Give the command its input, what of it an earlier attachment did not, while it prints."""
+
+    async def feed(data: bytes) -> None:
+        try:
+            await exec_.write_stdin(data[await exec_.stdin_offset() :])
+            await exec_.close_stdin()
+        except SandboxError as error:
+            logger.info(
+                "exec %s: its input: %s", exec_.exec_id, error
+            )  # told by its output as well
+
+    feeding = asyncio.create_task(feed(stdin)) if stdin is not None else None
+    try:
+        yield
+    finally:
+        if feeding is not None:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
 
 
 async def _record_end(

@@ -57,6 +57,7 @@ class PythonTool(Tool):
         code = code_of(call)
         call_id = f"{call.tool_call_id}.0"
         async with self._in_turn:
+            self._kernel.setup = context.setup
             recorded = context.recorded.get(call_id)
             if recorded is None and context.stop.is_set:
                 raise ToolError("Stopped before it was run.")

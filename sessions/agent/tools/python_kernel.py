@@ -19,6 +19,7 @@ from typing import Any
 from sessions.errors import CommandForgottenError
 from sessions.sandbox import interpreter
 from sessions.sandbox.base import Exec, ExecEnded, ExecRequest, Sandbox
+from sessions.sandbox.setup import Setup
 
 _SOURCES = Path(interpreter.__file__).parent
 START_S = 60.0
@@ -60,6 +61,8 @@ class PythonKernel:
     """Of one container at a time. Every method raises SandboxError, its subclasses."""
 
     def __init__(self) -> None:
+        self.setup = Setup()
+        """Of the container: whose commands the kernel and its clients are, and their variables."""
         self._number = 1
         self._socket = self._python = ""
 
@@ -94,7 +97,12 @@ class PythonKernel:
         return ExecRequest(
             exec_id=f"python.kernel.{self._number}",
             argv=(shell, "-c", _FIND, shell, "-c", _RUN_KERNEL),
-            env={"BERTH_KERNEL": _source("kernel"), "BERTH_WORKER": _source("worker")},
+            env={
+                **self.setup.env,
+                "BERTH_KERNEL": _source("kernel"),
+                "BERTH_WORKER": _source("worker"),
+            },
+            user=self.setup.user,
             stdin=True,
             keep_log=False,
         )
@@ -125,7 +133,14 @@ class PythonKernel:
     async def _is_quiet(self, sandbox: Sandbox, call_id: str) -> bool:
         """What the kernel says once it has ended the code; it has a few seconds to."""
         argv, env = self._client()
-        request = ExecRequest(f"{call_id}.settle", argv, env=env, timeout_s=5, keep_log=False)
+        request = ExecRequest(
+            f"{call_id}.settle",
+            argv,
+            env=env,
+            user=self.setup.user,
+            timeout_s=5,
+            keep_log=False,
+        )
         end = await _end_of(await sandbox.exec(request))
         return end.ending.kind == "exit" and end.ending.exit_code in (0, 3)
 
@@ -138,6 +153,7 @@ class PythonKernel:
         request = ExecRequest(
             exec_id=f"{call_id}.shown",
             argv=(shell, "-c", '[ ! -f "$0" ] || cat "$0"', path),
+            user=self.setup.user,
             timeout_s=20,
             keep_log=False,
         )

@@ -11,6 +11,7 @@ from sessions.api.containers import (
     allowed_image,
     container_resource,
     limits_of,
+    setup_of,
 )
 from sessions.api.endpoint import Call, operation
 from sessions.api.lookups import find_container, find_file
@@ -46,6 +47,7 @@ async def container_create(call: Call[CreateContainer, NoQuery]) -> Container:
         model=choice.model,
         image=await allowed_image(body.image),
         limits=limits_of(body),
+        setup=setup_of(body),
         expires_after_s=body.expires_after.minutes * 60 if body.expires_after else expires_after_s,
         skills=skills,
     )

@@ -148,6 +148,7 @@ class Command:
         """What ENDED says, once that is decided."""
         self._request = request
         self.tag = guest.tags.take()
+        self.user = spawn.User(*request.user) if request.user else guest.user
         self._cause = ""
         self._is_killing = False
         self._status: int | None = None
@@ -166,12 +167,19 @@ class Command:
 
     def _resolve(self, request: StartRequest) -> tuple[list[bytes], bytes, dict[bytes, bytes]]:
         """Words, folder and environment as the kernel takes them."""
-        environment = {**self.guest.environment, **request.env}
+        environment = {**self.guest.environment, **self._identity(request), **request.env}
         return (
             [_bytes(word) for word in request.argv],
             _bytes(self.guest.place(request.cwd)),
             {_bytes(name): _bytes(value) for name, value in environment.items()},
         )
+
+    def _identity(self, request: StartRequest) -> dict[str, str]:
+        """What the base environment says of another user than the workspace's."""
+        if request.user is None:
+            return {}
+        name = str(self.user.uid) if self.user.uid else "root"
+        return {"HOME": "/tmp" if self.user.uid else "/root", "USER": name, "LOGNAME": name}  # noqa: S108
 
     def _spawn_pipes(self) -> int:
         out_read, out_write = os.pipe2(os.O_CLOEXEC)
@@ -179,12 +187,12 @@ class Command:
         in_read, in_write = self.guest.null_fd, -1
         if self._request.stdin:
             in_read, in_write = os.pipe2(os.O_CLOEXEC)
-            self.guest.user.own(in_read)
-        self.guest.user.own(out_write)
-        self.guest.user.own(err_write)
+            self.user.own(in_read)
+        self.user.own(out_write)
+        self.user.own(err_write)
         try:
             fds = (in_read, out_write, err_write)
-            pid, self._report = spawn.start(self.guest.user, self.tag, fds, *self._program)
+            pid, self._report = spawn.start(self.user, self.tag, fds, *self._program)
         except BaseException:
             for fd in (out_read, err_read, in_write):
                 if fd >= 0:
@@ -204,14 +212,14 @@ class Command:
     def _spawn_terminal(self, columns: int, rows: int) -> int:
         main, terminal = os.openpty()
         set_window_size(main, columns, rows)
-        self.guest.user.own(terminal)
+        self.user.own(terminal)
 
         def child() -> int:
             spawn.take_terminal()
             return spawn.execute(*self._program)
 
         try:
-            pid = spawn.fork(self.guest.user, self.tag, (terminal, terminal, terminal), child)
+            pid = spawn.fork(self.user, self.tag, (terminal, terminal, terminal), child)
         except BaseException:
             os.close(main)
             raise

@@ -10,6 +10,7 @@ _MAX_ID = 128
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 _MAX_SECONDS = 1e9
 _MAX_CELLS = 10_000
+_MAX_USER_ID = 65_533
 
 
 class StartRequest:
@@ -23,6 +24,7 @@ class StartRequest:
         self.timeout_s = _seconds(fields.get("timeout_s"))
         self.stdin = fields.get("stdin") is True
         self.keep_log = fields.get("keep_log") is True
+        self.user = _user(fields.get("user"))
         pty = fields.get("pty")
         self.pty = None if pty is None else terminal_size(pty)
         self.window = _count(fields.get("window", MAX_WINDOW), "window", MAX_WINDOW)
@@ -87,6 +89,16 @@ def _count(value: object, field: str, largest: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= largest:
         raise _bad(field)
     return value
+
+
+def _user(value: object) -> tuple[int, int] | None:
+    """User and group; None for the workspace's."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise _bad("user")
+    uid, gid = value.get("uid"), value.get("gid")
+    return _count(uid, "user", _MAX_USER_ID), _count(gid, "user", _MAX_USER_ID)
 
 
 def terminal_size(value: object) -> tuple[int, int]:

@@ -55,7 +55,12 @@ HELLO = json_frame(wire.HELLO, 0, {"versions": [wire.VERSION]})
 COMMANDS = (
     json_frame(wire.START, 1, START),
     json_frame(wire.START, 2, START | {"exec_id": "b", "stdin": True, "keep_log": True}),
-    json_frame(wire.START, 3, START | {"exec_id": "p", "pty": {"columns": 80, "rows": 24}}),
+    json_frame(
+        wire.START,
+        3,
+        START
+        | {"exec_id": "p", "pty": {"columns": 80, "rows": 24}, "user": {"uid": 2000, "gid": 0}},
+    ),
     json_frame(wire.START, 4, START | {"attach_only": True, "stdout_offset": 3}),
     position(wire.CREDIT, 1, wire.STDOUT, 1 << 20),
     position(wire.ACK, 1, wire.STDOUT, 5),
