@@ -11,7 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
 
 from tests.api.conftest import events_in, make_key
 from tests.e2e.conftest import remove_all_of
@@ -128,7 +129,7 @@ def test_an_archive_goes_round(http: httpx2.Client) -> None:
 
 
 class Terminal:
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: Connection) -> None:
         self._socket = socket
         self.screen = b""
         self.told: list[dict[str, Any]] = []
@@ -156,7 +157,7 @@ class Terminal:
             self.told.append(json.loads(message))
 
 
-def socket_to(server: ServerProcess, key: str, container: str) -> ClientConnection:
+def socket_to(server: ServerProcess, key: str, container: str) -> Connection:
     return connect(
         f"{server.url.replace('http', 'ws', 1)}/v1/containers/{container}/exec",
         additional_headers={"Authorization": f"Bearer {key}"},

@@ -280,8 +280,7 @@ async def test_a_shell_that_a_server_left_behind_is_ended_unless_detached(
     await sandbox_runtime.shells.resume()
     rows = {row.request["is_detached"]: row async for row in Shell.objects.all()}
     assert rows[True].ended_at is None
-    assert rows[False].ending is not None
-    assert rows[False].ending["kind"] == "stopped"
+    assert (rows[False].ending or {}).get("kind") == "stopped"
 
 
 @pytest.mark.parametrize(
