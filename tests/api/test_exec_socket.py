@@ -51,7 +51,7 @@ class Terminal:
         await self.socket.send_to(bytes_data=data)
 
     async def step(self) -> None:
-        message = await self.socket.receive_output(20)
+        message = await self.socket.receive_output(30)
         if message["type"] == "websocket.close":
             self.close_code = message["code"]
         elif message.get("bytes") is not None:
@@ -60,10 +60,13 @@ class Terminal:
             self.told.append(json.loads(message["text"]))
 
     async def until(self, is_there: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not is_there():
-                assert self.close_code is None, (self.close_code, self.told, self.screen)
-                await self.step()
+        try:
+            async with asyncio.timeout(20):
+                while not is_there():
+                    assert self.close_code is None, (self.close_code, self.told, self.screen)
+                    await self.step()
+        except TimeoutError:
+            raise AssertionError(f"It never came: {self.told} {self.screen!r}") from None
 
     async def until_told(self, kind: str) -> dict[str, Any]:
         await self.until(lambda: any(one["type"] == kind for one in self.told))
@@ -129,9 +132,7 @@ async def test_words_run_as_they_are(http: Http, terminal_of: Open) -> None:
     assert terminal.screen == b"$HOME\r\n"
 
 
-async def test_a_shell_is_typed_into_resized_and_interrupted(
-    http: Http, terminal_of: Open
-) -> None:
+async def test_a_shell_is_typed_into_and_resized(http: Http, terminal_of: Open) -> None:
     container = await new_container(http)
     terminal = await terminal_of(container, type="start", cwd="/tmp", env={"A": "b"})
     await terminal.until_told("started")
@@ -140,17 +141,21 @@ async def test_a_shell_is_typed_into_resized_and_interrupted(
     await terminal.say("resize", columns=120, rows=40)
     await terminal.until_told("size")
     await terminal.type(b"stty size\n")
-    await terminal.until_shown(b"40 120")
-    await terminal.type(b"sh -c 'echo be''gun; sleep 300'\n")
-    await terminal.until_shown(b"begun\r\n")
-    await terminal.say("signal", name="INT")
-    # What is typed before the shell is back may go with what was interrupted.
-    await terminal.until(lambda: b"$ " in terminal.screen.partition(b"^C")[2])
-    await terminal.type(b"echo status-$?\n")
-    await terminal.until_shown(b"status-130")
+    # Typed before the prompt is back, an end of input would be that of nothing.
+    await terminal.until(lambda: b"$ " in terminal.screen.partition(b"40 120")[2])
     await terminal.say("eof")
     ended = await terminal.until_told("exit")
     assert ended["ending"]["kind"] == "exit"
+
+
+async def test_an_interrupt_reaches_what_runs(http: Http, terminal_of: Open) -> None:
+    container = await new_container(http)
+    command = "trap 'echo caught; exit 5' INT; echo up; while :; do sleep 0.05; done"
+    terminal = await terminal_of(container, type="start", command=command)
+    await terminal.until_shown(b"up")
+    await terminal.say("signal", name="INT")
+    ended = await terminal.until_told("exit")
+    assert (b"caught" in terminal.screen, ended["outcome"]["exit_code"]) == (True, 5)
 
 
 async def test_kill_ends_all_of_it(http: Http, terminal_of: Open) -> None:
@@ -275,8 +280,7 @@ async def test_a_shell_that_a_server_left_behind_is_ended_unless_detached(
     await sandbox_runtime.shells.resume()
     rows = {row.request["is_detached"]: row async for row in Shell.objects.all()}
     assert rows[True].ended_at is None
-    assert rows[False].ending is not None
-    assert rows[False].ending["kind"] == "stopped"
+    assert (rows[False].ending or {}).get("kind") == "stopped"
 
 
 @pytest.mark.parametrize(
