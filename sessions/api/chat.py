@@ -149,6 +149,14 @@ class UpdateChatCompletion(RequestPart):
     metadata: Metadata | None
 
 
+class ChatCompletionChunk(Identified):
+    """A piece of a stream; all fields are described in the documents of the API."""
+
+    model_config = {"extra": "allow"}
+
+    object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+
+
 class ChatCompletionObject(Identified):
     """All fields are described in the documents of the API."""
 

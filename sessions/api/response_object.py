@@ -5,23 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from sessions.api import given
-from sessions.api.responses import (
-    AllowedTools,
-    CustomChoice,
-    FunctionChoice,
-    ShellChoice,
-    TextOptions,
-    Tool,
-)
+from sessions.api.responses import TextOptions, Tool, ToolChoice
 from sessions.api.schema import Resource
-
-ToolChoice = (
-    Literal["none", "auto", "required"]
-    | ShellChoice
-    | FunctionChoice
-    | CustomChoice
-    | AllowedTools
-)
 
 
 class ResponseError(Resource):

@@ -112,9 +112,10 @@ class ApplyPatchTool(RequestPart):
 
 
 class CodeContainer(ContainerOptions):
-    """That of the response gone on from, else a new one."""
+    """That of the response gone on from, else a new one. The hosted one takes no skills either."""
 
     type: Literal["auto"]
+    skills: None = None
 
 
 class CodeInterpreterTool(RequestPart):

@@ -108,8 +108,8 @@ class Unmodelled:
     """Of bytes that are given back."""
     headers: type["RequestPart"] | None = None
     """Those it looks at beside the key; their names are aliases."""
-    errors: tuple[int, ...] = ()
-    """Statuses of refusals that only this operation has."""
+    errors: tuple[int | Literal["4XX"], ...] = ()
+    """Statuses of refusals that only this operation has; `4XX` are those of a model's endpoint."""
 
 
 NOTHING_MORE = Unmodelled()

@@ -185,7 +185,7 @@ class FileContentPage(Resource):
     object: Literal["vector_store.file_content.page"] = "vector_store.file_content.page"
     data: list[TextContent]
     has_more: bool = False
-    next_page: str | None = None
+    next_page: str | None
 
 
 # Searching
@@ -274,4 +274,4 @@ class SearchResultsPage(Resource):
     search_query: list[str]
     data: list[SearchResult]
     has_more: bool = False
-    next_page: str | None = None
+    next_page: str | None

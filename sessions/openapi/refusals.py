@@ -14,6 +14,7 @@ _WORDS = {
     "404": "It does not exist, or is another user's: nobody can tell which.",
     "409": "It is in another state than the program thinks.",
     "413": "More was sent than is taken.",
+    "422": "What was asked for failed before it began; the message says why.",
     "429": "Too much was asked in too short a time; `Retry-After` says when to come again.",
     "4XX": "It cannot be done.",
     "5XX": "The server, the container's engine or the model's endpoint failed.",

@@ -574,7 +574,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "tools[0].environment.image",
     ),
     "an item of a kind that no model here is given": (
-        {"input": [{"type": "file_search_call", "id": "x", "queries": [], "status": "completed"}]},
+        {"input": [{"type": "mcp_list_tools", "id": "x", "server_label": "s", "tools": []}]},
         "input[0].type",
     ),
     "an output without its call": (

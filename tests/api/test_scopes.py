@@ -26,6 +26,8 @@ def operations(
             yield from operations(pattern.url_patterns, before + str(pattern.pattern))
             continue
         assert isinstance(pattern, URLPattern)
+        if pattern.name == "api-openapi":
+            continue  # needs no key
         endpoint: Endpoint = pattern.callback.endpoint  # type: ignore[attr-defined]  # of `view`
         for method, operation in endpoint.operations.items():
             yield method, before + str(pattern.pattern), operation

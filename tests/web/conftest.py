@@ -8,11 +8,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import AsyncClient
+from typing_extensions import override
 
-from sessions.errors import EngineUnavailableError, ModelRefusedError
-from sessions.providers.base import ModelStatus, Provider
+from sessions.errors import EngineUnavailableError
+from sessions.providers.base import ModelStatus
 from sessions.providers.registry import ModelChoice
-from sessions.providers.scripted import ScriptedProvider
 from sessions.runtime.archives import Archives
 from sessions.runtime.process import Runtime, SandboxConfig
 from sessions.runtime.sandboxes import Sandboxes
@@ -26,6 +26,7 @@ from sessions.sandbox.base import (
     Sandbox,
 )
 from sessions.sandbox.limits import Limits
+from tests.scripted_models import ScriptedModels
 
 
 class EmptyEngine:
@@ -79,34 +80,23 @@ class EmptyEngine:
     async def close(self) -> None: ...
 
 
-class ScriptedOnly:
+class ScriptedOnly(ScriptedModels):
     """The scripted model, and one that is still on its way."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.model_status: ModelStatus | None = None
 
+    @override
     def choices(self) -> list[ModelChoice]:
         return [
             ModelChoice("local", "small", "Small (local)", "A small model on this machine."),
             ModelChoice("scripted", "scripted", "Scripted (no model)", "Runs what you write."),
         ]
 
-    def provider(self, kind: str, model: str) -> Provider:
-        if kind != "scripted":
-            raise ModelRefusedError("There is no such model.")
-        return ScriptedProvider()
-
+    @override
     def status(self) -> ModelStatus | None:
         return self.model_status
-
-    async def start(self) -> None: ...
-
-    async def aclose(self) -> None: ...
-
-
-@pytest.fixture
-def engine() -> EmptyEngine:
-    return EmptyEngine()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from sessions import services
 from sessions.models import SignInLink
+from sessions.runtime import callers
 from sessions.web import throttle
 
 PASSWORD = {"username": "alice", "password": "alice's long password"}
@@ -108,7 +109,7 @@ def test_the_address_is_the_proxy_s_word_only_behind_a_proxy(
 ):
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X", "https") if is_behind_proxy else None
     request = rf.get("/", REMOTE_ADDR="203.0.113.9", headers={"X-Forwarded-For": sent})
-    assert throttle.client_network(request) == network
+    assert callers.client_network(request) == network
 
 
 async def test_one_address_cannot_try_many_names(async_client, alice):

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 
 from sessions import selectors, services
 from sessions.api.chat import (
+    ChatCompletionChunk,
     ChatCompletionObject,
     ChatListQuery,
     ChatMessagesQuery,
@@ -23,7 +24,7 @@ from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError, not_found
 from sessions.api.paging import page_of_rows, unknown_after
 from sessions.api.response_stream import CONTENT_TYPE
-from sessions.api.schema import Deleted, Identified, ListPage, NoBody, NoQuery
+from sessions.api.schema import Deleted, Identified, ListPage, NoBody, NoQuery, Unmodelled
 from sessions.errors import NotFoundError
 from sessions.models import ChatCompletion
 from sessions.providers.chat_answer import ChatRefusalError, frame
@@ -54,6 +55,7 @@ class ChatDeleted(Deleted):
     summary="Ask the model for a chat completion",
     body=CreateChatCompletion,
     returns=ChatCompletionObject,
+    unmodelled=Unmodelled(events=ChatCompletionChunk, errors=("4XX",)),
 )
 async def chat_create(call: ChatCall) -> HttpResponseBase:
     """A program that closes the connection before the end ends the request to the model as well."""

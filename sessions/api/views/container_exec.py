@@ -40,7 +40,7 @@ Piece = Output | OutputDropped
     summary="Run a command in a container",
     body=RunExec,
     returns=ContainerExec,
-    unmodelled=Unmodelled(events=ExecEvent),
+    unmodelled=Unmodelled(events=ExecEvent, errors=(422,)),
 )
 async def exec_run(call: Call[RunExec, NoQuery], container_id: str) -> HttpResponseBase:
     """Answers when it has ended, or with `stream` in events. A program that closes the connection

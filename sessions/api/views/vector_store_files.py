@@ -119,7 +119,7 @@ async def file_content(
 
 
 async def _content(file: VectorStoreFile) -> AsyncIterator[bytes]:
-    empty = FileContentPage(data=[]).to_json()
+    empty = FileContentPage(data=[], next_page=None).to_json()
     head, tail = json.dumps({**empty, "data": ["|"]}).split('"|"')
     yield head.encode()
     after, comma = -1, ""

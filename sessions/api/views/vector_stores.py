@@ -103,6 +103,7 @@ async def store_search(call: Call[SearchVectorStore, NoQuery], store_id: str) ->
         )
     )
     return SearchResultsPage(
+        next_page=None,
         search_query=queries,
         data=[
             SearchResult(

@@ -61,7 +61,8 @@ def run(*, examples: int, seed: int, phases: str = ALL_PHASES) -> tuple[int, str
     """The exit code of schemathesis, and what it found; with the server's own failures behind."""
     with tempfile.TemporaryDirectory() as folder, fuzz_server(Path(folder)) as server:
         api = f"{server.url}/v1"
-        seeds = make_seeds(openai.OpenAI(base_url=api, api_key=server.key, max_retries=0))
+        with openai.OpenAI(base_url=api, api_key=server.key, max_retries=0) as client:
+            seeds = make_seeds(client)
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{api}/openapi.json"),

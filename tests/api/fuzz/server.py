@@ -24,9 +24,12 @@ def main() -> None:
     from sessions.runtime.wiring import max_limits, use_runtime
     from sessions.sandbox.channel import open_channel
     from sessions.sandbox.limits import Limits
+    from sessions.services import wrong_keys
     from tests.sandbox.child_backend import ChildBackend
     from tests.scripted_models import ScriptedModels
 
+    # Whoever guesses keys is told to wait, which looks like a wrong answer to a wrong key.
+    wrong_keys.FREE_GUESSES = 10**9
     call_command("migrate", verbosity=0)
     call_command("ensure_admin", verbosity=0)
     call_command("create_api_key", "admin", "fuzz")
