@@ -44,6 +44,7 @@ class Together(Generic[Question, Answer]):
         return await answer
 
     async def _ask_all(self, queue: _Queue[Question, Answer]) -> None:
+        batch: list[tuple[Question, asyncio.Future[Answer]]] = []
         try:
             while queue.waiting:
                 batch, queue.waiting = (
@@ -51,6 +52,14 @@ class Together(Generic[Question, Answer]):
                     queue.waiting[self._at_most :],
                 )
                 await self._ask_these([one for one in batch if not one[1].done()])
+        except BaseException as error:
+            # The loop or the process ends; whoever still waits must not do so for ever.
+            for _, answer in [*batch, *queue.waiting]:
+                if not answer.done():
+                    answer.set_exception(error)
+                    answer.exception()  # nobody may be left to hear of it
+            queue.waiting = []
+            raise
         finally:
             queue.asking = None
 
