@@ -16,7 +16,7 @@ Include = Literal[
     "reasoning.encrypted_content",
     "message.output_text.logprobs",
 ]
-_WHAT = "What more to give back. Taken for the sake of programs: what there is, is always there."
+_WHAT = "Outputs of code and results of searches; the others are there always, or never."
 
 
 class IncludeQuery(NoQuery):

@@ -226,7 +226,7 @@ class ToolSearchOutput(ItemPart):
 
 class FileSearchCall(ItemPart):
     type: Literal["file_search_call"]
-    id: str
+    id: ItemId
     queries: list[str]
     status: Literal["in_progress", "searching", "completed", "incomplete", "failed"]
     results: list[dict[str, Any]] | None = None

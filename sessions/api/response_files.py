@@ -1,6 +1,7 @@
 """Files that come with a request for a response."""
 
 import base64
+from collections.abc import Set as AbstractSet
 
 from sessions.api.container_contents import stored_file_chunks
 from sessions.api.endpoint import Call
@@ -8,27 +9,33 @@ from sessions.api.errors import ApiError
 from sessions.api.lookups import find_file
 from sessions.api.responses import CodeInterpreterTool, CreateResponse, ShellTool, Tool
 from sessions.api.schema import NoQuery
+from sessions.models import ApiResponse, Session
 from sessions.responses.model_items import is_answer
 from sessions.responses.output_items import Fields
-from sessions.services import NewUpload
+from sessions.services import NewSession, NewUpload
 
 CreateCall = Call[CreateResponse, NoQuery]
 
 
 async def files_of(
-    call: CreateCall, items: list[Fields], *, has_container: bool, is_new: bool
+    call: CreateCall,
+    items: list[Fields],
+    *,
+    has_container: bool,
+    is_new: bool,
+    given: AbstractSet[str],
 ) -> list[NewUpload]:
     """Files of the tool and of messages, for the container; messages then say where they are. What a
-    container that is not new was given before is not given again: it may have been changed there.
-    Raises: ApiError."""
+    container was given before, of the tool those of the ids `given`, is not given again: it may have
+    been changed there. Raises: ApiError."""
     found: list[NewUpload] = []
-    given: set[str] = set()
+    given = set(given)
     for index, tool in enumerate(call.body.tools or ()):
         where, name = _container_of(tool)
         for number, file_id in enumerate(getattr(where, "file_ids", None) or ()):
             param = f"tools[{index}].{name}.file_ids[{number}]"
             upload = await _stored(call, file_id, param)
-            if is_new and file_id not in given:
+            if file_id not in given:
                 found.append(upload)
             given.add(file_id)
     fresh = 0 if is_new else _behind_answers(items)
@@ -41,6 +48,18 @@ async def files_of(
             if sent is not None and index >= fresh:
                 found.append(sent)
     return found
+
+
+def file_ids_of(call: CreateCall) -> list[str]:
+    """Those that tools name for their container."""
+    places = [_container_of(tool)[0] for tool in call.body.tools or ()]
+    return [file_id for place in places for file_id in getattr(place, "file_ids", None) or ()]
+
+
+async def ids_given(session: Session | NewSession) -> set[str]:
+    """Of files that responses named for the session's container."""
+    rows = ApiResponse.objects.filter(session_id=session.id).values_list("request", flat=True)
+    return {file_id async for request in rows for file_id in request.get("file_ids", ())}
 
 
 def _container_of(tool: Tool) -> tuple[object, str]:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from sessions.api.errors import ApiError, not_found
 from sessions.api.items import CompactionTrigger, ItemReference, item_resource
 from sessions.api.lookups import find_conversation, find_response
 from sessions.api.model_choice import chosen_model
-from sessions.api.response_files import CreateCall, files_of
+from sessions.api.response_files import CreateCall, file_ids_of, files_of, ids_given
 from sessions.api.response_place import RESERVED_NAMES, place_of
 from sessions.api.response_search import check_file_search
 from sessions.api.response_skills import local_skills, skills_of
@@ -32,6 +33,7 @@ from sessions.providers.base import PYTHON, Ability
 from sessions.providers.registry import ModelChoice
 from sessions.responses.context import items_before
 from sessions.responses.model_items import CALLS, COMPACTION, UNDERSTOOD, functions_found, text_of
+from sessions.responses.namespaces import tools_apart
 from sessions.responses.output_items import Fields, environment
 from sessions.responses.sealed import SealBrokenError, unseal
 from sessions.runtime.wiring import runtime
@@ -69,6 +71,7 @@ async def prepare(call: CreateCall) -> Prepared:
         items,
         has_container=place.has_container,
         is_new=isinstance(place.session, NewSession),
+        given=await ids_given(place.session),
     )
     skills = await skills_of(call, place.session)
     new = NewResponse(
@@ -78,9 +81,10 @@ async def prepare(call: CreateCall) -> Prepared:
             **echo_of(
                 body,
                 [echo_tool(tool, place.shell_container) for tool in body.tools or ()],
-                found_tools([*before, *items], has_code=place.code_container is not None),
+                found_tools([*before, *items], body.tools or ()),
             ),
             "code_container": place.code_container,
+            "file_ids": file_ids_of(call),
             "local_skills": local_skills(body),
         },
         input=items,
@@ -98,9 +102,14 @@ async def prepare(call: CreateCall) -> Prepared:
     return Prepared(place.session, new, files, skills)
 
 
-def found_tools(items: list[Fields], *, has_code: bool = False) -> list[Fields]:
-    ours = RESERVED_NAMES | ({PYTHON} if has_code else frozenset())
-    return [tool for tool in functions_found(items) if tool["name"] not in ours]
+def found_tools(items: list[Fields], given: Sequence[Tool]) -> list[Fields]:
+    """Functions that the program's search brought up, but those whose name is another tool's."""
+    kinds = {tool.type for tool in given} - {"function", "custom", "namespace"}
+    names = {
+        one["name"] for one in tools_apart(tool.model_dump() for tool in given) if "name" in one
+    }
+    taken = RESERVED_NAMES | kinds | names | ({PYTHON} if "code_interpreter" in kinds else set())
+    return [tool for tool in functions_found(items) if tool["name"] not in taken]
 
 
 # The model

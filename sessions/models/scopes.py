@@ -27,7 +27,6 @@ OF_ADDRESS: Final = {
     "conversations": "conversations",
     "containers": "containers",
     "files": "files",
-    "uploads": "files",
     "vector_stores": "files",
     "skills": "files",
     "models": "models",

@@ -30,14 +30,17 @@ async def items_before(
     """What is there before a response's own input, the first first; of a chain with a compaction what
     goes on from the newest one. Raises: ContextTooLongError."""
     if conversation is not None:
-        await _check_conversation(conversation.id, MAX_CHARS, "conversation")
-        return [row.body async for row in _of_conversation(conversation.id)]
+        rows = await _of_conversation(conversation.id)
+        await _check(rows, MAX_CHARS, "conversation")
+        return [row.body async for row in rows]
     return [] if previous is None else await _up_to(previous)
 
 
-def _of_conversation(conversation_id: uuid.UUID) -> QuerySet[ConversationItem]:
-    rows = ConversationItem.objects.filter(conversation_id=conversation_id)
-    return rows.order_by("position")
+async def _of_conversation(conversation_id: uuid.UUID) -> QuerySet[ConversationItem]:
+    """Its items from the newest compaction on: what is before that is in it."""
+    rows = ConversationItem.objects.filter(conversation_id=conversation_id).order_by("position")
+    newest = await rows.filter(body__type=COMPACTION).alast()
+    return rows if newest is None else rows.filter(position__gte=newest.position)
 
 
 async def _up_to(last: ApiResponse) -> list[dict[str, Any]]:
@@ -45,7 +48,9 @@ async def _up_to(last: ApiResponse) -> list[dict[str, Any]]:
     chain: list[ApiResponse] = []
     key: uuid.UUID | None = last.id
     room = MAX_CHARS
-    while key is not None and len(chain) < MAX_CHAIN:
+    while key is not None:
+        if len(chain) == MAX_CHAIN:
+            raise _too_long("previous_response_id")
         # Its size is asked for before it is read.
         room -= await _chars(ApiResponse.objects.filter(id=key), "input", "output")
         if room < 0:
@@ -61,9 +66,9 @@ async def _up_to(last: ApiResponse) -> list[dict[str, Any]]:
     before = chain[-1].conversation_id
     if before is None or _is_compacted(chain[-1]):
         return items
-    await _check_conversation(before, room, "previous_response_id")
+    rows = await _of_conversation(before)
+    await _check(rows, room, "previous_response_id")
     own = {item["id"] for item in items}
-    rows = _of_conversation(before)
     return [row.body async for row in rows if row.item_id not in own] + items
 
 
@@ -72,9 +77,8 @@ def _is_compacted(response: ApiResponse) -> bool:
     return any(item["type"] == COMPACTION for item in items)
 
 
-async def _check_conversation(conversation_id: uuid.UUID, room: int, param: str) -> None:
+async def _check(rows: QuerySet[ConversationItem], room: int, param: str) -> None:
     """Raises: ContextTooLongError."""
-    rows = ConversationItem.objects.filter(conversation_id=conversation_id)
     if await _chars(rows, "body") > room:
         raise _too_long(param)
 
@@ -90,6 +94,7 @@ async def _chars(rows: QuerySet[Any], *columns: str) -> int:
 
 def _too_long(param: str) -> ContextTooLongError:
     return ContextTooLongError(
-        f"What it goes on from is longer than {MAX_CHARS >> 20} Mi characters. Compact it.",
+        f"What it goes on from is longer than {MAX_CHARS >> 20} Mi characters or {MAX_CHAIN} "
+        "responses. Compact it.",
         param=param,
     )

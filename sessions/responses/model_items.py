@@ -28,7 +28,7 @@ TOOL_SEARCH = "tool_search"
 COMPACTION = "compaction"
 MAX_CALL_ID = 64
 """Characters that endpoints take."""
-CITATION = "container_file_citation"
+CITATIONS = frozenset({"container_file_citation", "file_citation"})
 NOT_ENDED = "Stopped before it ended."
 UNDERSTOOD = frozenset(
     {
@@ -120,7 +120,8 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
             )
         case {"type": kind} if kind == CODE_CALL:
             yield from _code(item)
-        case {"type": "file_search_call", "id": call_id, "queries": queries}:
+        case {"type": "file_search_call", "id": str() as item_id, "queries": queries}:
+            call_id = _call_id(item_id)
             yield ToolCall(call_id, FILE_SEARCH, {"queries": queries})
             text = results_text(known_results(item.get("results")))
             yield ToolResultItem(call_id, FILE_SEARCH, text=text)
@@ -138,12 +139,12 @@ def _by_one_name(item: ApiItem) -> ApiItem:
 
 
 def _uncited(message: ApiItem) -> dict[str, Any]:
-    """No endpoint knows the files of our containers."""
+    """No endpoint knows the files that are kept here."""
     content = message["content"]
     if isinstance(content, str):
         return dict(message)
     parts = [
-        {**part, "annotations": [a for a in part["annotations"] if a.get("type") != CITATION]}
+        {**part, "annotations": [a for a in part["annotations"] if a.get("type") not in CITATIONS]}
         if part["type"] == "output_text" and part.get("annotations")
         else part
         for part in content
@@ -151,11 +152,16 @@ def _uncited(message: ApiItem) -> dict[str, Any]:
     return {**message, "content": parts}
 
 
+def _call_id(item_id: str) -> str:
+    """Of a call that has no other name than its item's."""
+    if len(item_id) <= MAX_CALL_ID:
+        return item_id
+    return f"call_{uuid.uuid5(uuid.NAMESPACE_OID, item_id).hex}"
+
+
 def _code(item: ApiItem) -> Iterable[Item]:
     """Call and result are one item, which has no other name than its id."""
-    call_id = str(item["id"])
-    if len(call_id) > MAX_CALL_ID:
-        call_id = f"ci_{uuid.uuid5(uuid.NAMESPACE_OID, call_id).hex}"
+    call_id = _call_id(str(item["id"]))
     code = str(item.get("code") or "")
     yield ToolCall(call_id, PYTHON, {"code": code})
     outputs = item.get("outputs")

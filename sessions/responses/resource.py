@@ -17,11 +17,20 @@ from sessions.responses.translate import About, Outcome, response_of
 SHELL = "shell"
 TOOL_SEARCH = "tool_search"
 _INNER = frozenset(
-    {"include", "given", "found", "sent_text", "local_skills", "compaction", "code_container"}
+    {
+        "include",
+        "given",
+        "found",
+        "sent_text",
+        "local_skills",
+        "compaction",
+        "code_container",
+        "file_ids",
+    }
 )
 """What of a request is not given back: what to include, which fields were sent at all, the
 functions that the program's own search for tools brought up, skills of its own, how the
-conversation is kept short, and where code is interpreted."""
+conversation is kept short, where code is interpreted, and which files its container was given."""
 
 
 def about(response: ApiResponse, turn: int, include: Collection[str] = ()) -> About:

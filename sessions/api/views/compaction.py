@@ -146,7 +146,7 @@ async def tokens_count(call: Call[CountTokens, NoQuery]) -> TokenCount:
         owner=owner,
         provider=choice.provider,
         model=choice.model,
-        request=echo_of(asked, tools, found_tools([*before, *items]))
+        request=echo_of(asked, tools, found_tools([*before, *items], body.tools or ()))
         | {"code_container": _code_container(body.tools or ())},
         input=items,
     )
