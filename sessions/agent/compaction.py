@@ -52,7 +52,7 @@ MIN_TRANSCRIPT_CHARS = 8_000
 """Of an endpoint that does not even take so much nothing more is expected."""
 MAX_KEPT_CHARS = 80_000
 MAX_PARTS_CHARS = 4 * 1024 * 1024
-"""Images and files of a message that go on as they are."""
+"""Of images and files of messages that go on as they are, the latest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +112,15 @@ def _people(
     room = MAX_KEPT_CHARS
     if threshold is not None:
         room = min(room, int(threshold * BYTES_PER_TOKEN / 2))
+    room_of_parts = MAX_PARTS_CHARS
     kept: list[tuple[int, UserMessage]] = []
     for index, item in reversed(said):
         room -= len(item.text)
         if room < 0 and kept and index < start:
             break
-        kept.append((index, _with_parts_that_fit(item)))
+        size = len(json.dumps(item.parts)) if item.parts is not None else 0
+        kept.append((index, item if size <= room_of_parts else _without_parts(item)))
+        room_of_parts -= size if size <= room_of_parts else 0
     kept.reverse()
     return (
         [item for index, item in kept if index < start],
@@ -125,9 +128,7 @@ def _people(
     )
 
 
-def _with_parts_that_fit(message: UserMessage) -> UserMessage:
-    if message.parts is None or len(json.dumps(message.parts)) <= MAX_PARTS_CHARS:
-        return message
+def _without_parts(message: UserMessage) -> UserMessage:
     text = f"{message.text}\n[Images and files of this message are left out here.]"
     return dataclasses.replace(message, text=text, parts=None)
 
@@ -203,12 +204,17 @@ def _cut(text: str, most: int) -> str:
 
 
 def without_oldest(items: Sequence[Item]) -> list[Item] | None:
-    """Half of what was said before the latest message, or of what came of it, is dropped; None
-    when there is nothing left to drop."""
-    last = max((i for i, item in enumerate(items) if isinstance(item, UserMessage)), default=0)
-    if last > 0:
-        return list(items[(last + 1) // 2 :])
+    """At least half of what was said before the latest message, up to a message, or half of what came
+    of it, is dropped; None when there is nothing left to drop. No result stays without its call."""
+    said = [index for index, item in enumerate(items) if isinstance(item, UserMessage)]
+    if said and said[-1] > 0:
+        return list(items[next(i for i in said if i >= (said[-1] + 1) // 2) :])
     behind = items[1:]
     if len(behind) < 2:
         return None
-    return [*items[:1], *behind[len(behind) // 2 :]]
+    rest = behind[len(behind) // 2 :]
+    calls = {item.tool_call_id for item in rest if isinstance(item, ToolCall)}
+    answered = [
+        item for item in rest if not isinstance(item, ToolResultItem) or item.tool_call_id in calls
+    ]
+    return [*items[:1], *answered]

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from sessions.agent.compaction import Compacting, compact, without_oldest
 from sessions.agent.reply import Reply
+from sessions.agent.skills import is_skills_message
 from sessions.agent.tools.base import ToolContext
-from sessions.errors import ContextOverflowError, ProviderError
+from sessions.errors import ContextOverflowError, InvalidInputError, ProviderError
 from sessions.events.types import ContextCompacted, Notice
 from sessions.providers.base import Compacted, Item, ModelRequest, Provider
 from sessions.providers.counting import estimated_tokens, items_tokens
@@ -61,7 +62,7 @@ class Room:
             return request
         try:
             return await self.compacted(request)
-        except ProviderError as error:
+        except (ProviderError, InvalidInputError) as error:
             self._has_failed = True
             text = f"The conversation could not be compacted: {error.message}"
             await self._context.recorder.record(Notice("warning", text, "compaction_failed"))
@@ -71,12 +72,18 @@ class Room:
         """Of one that the endpoint found too long. Raises: that error, when nothing is to be done;
         ProviderError."""
         if self._compacting is not None and not _is_fresh(request):
-            return await self.compacted(request)
-        shorter = without_oldest(request.items) if self._truncates else None
+            try:
+                return await self.compacted(request)
+            except InvalidInputError:
+                raise error from None
+        told = [item for item in request.items if is_skills_message(item)]
+        others = [item for item in request.items if not is_skills_message(item)]
+        shorter = without_oldest(others) if self._truncates else None
         if shorter is None:
             raise error
         self._told = None
-        left_out = len(request.items) - len(shorter)
+        left_out = len(others) - len(shorter)
+        shorter = [*told, *shorter]
         text = f"The conversation is too long for the model: {left_out} old items were left out."
         await self._context.recorder.record(Notice("warning", text, "truncated"))
         return dataclasses.replace(request, items=shorter)
@@ -86,15 +93,17 @@ class Room:
         of a Stop."""
         assert self._compacting is not None
         before = self._tokens(request)
+        # Told anew, as it is then, whenever the conversation is put together.
+        told = [item for item in request.items if is_skills_message(item)]
         made = await self._context.stop.cutting(
             compact(
                 self._provider,
-                request.items,
+                [item for item in request.items if not is_skills_message(item)],
                 threshold=self._compacting.threshold,
                 is_all=self._compacting.is_all,
             )
         )
-        shorter = dataclasses.replace(request, items=made.items)
+        shorter = dataclasses.replace(request, items=[*told, *made.items])
         self._told = None
         self._taken += made.input_tokens + made.output_tokens
         await self._context.recorder.record(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sessions.providers.base import UserMessage
+from sessions.providers.base import Item, UserMessage
 
 _OPENING = """\
 These skills are at hand: folders with instructions and files for particular tasks. When the task is
@@ -26,6 +26,10 @@ def skills_message(skills: Iterable[SkillOnOffer]) -> UserMessage:
         f"- {_line(one.name)} ({_line(one.path)}): {_line(one.description)}" for one in skills
     ]
     return UserMessage("\n".join([_OPENING, *lines]))
+
+
+def is_skills_message(item: Item) -> bool:
+    return isinstance(item, UserMessage) and item.text.startswith(_OPENING)
 
 
 def _line(text: str) -> str:

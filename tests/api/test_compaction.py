@@ -114,6 +114,28 @@ async def test_what_comes_after_goes_on_from_the_newest_compaction(
     ]
 
 
+async def test_skills_are_told_once_whenever_it_was_compacted(
+    client: Client, listening: Listening
+) -> None:
+    skills = [{"name": "tides", "description": "Reads tables of tides.", "path": "/tides"}]
+    local: Any = {"type": "shell", "environment": {"type": "local", "skills": skills}}
+    first = await client.responses.create(model="m", input="x" * 5000, tools=[local])
+    second = await client.responses.create(
+        model="m",
+        input="And now?",
+        tools=[local],
+        previous_response_id=first.id,
+        context_management=OVER_1000,
+    )
+    assert "compaction" in kinds(second)
+    await client.responses.create(
+        model="m", input="And then?", tools=[local], previous_response_id=second.id
+    )
+    for items in listening.asked:
+        told = [item for item in items if "Reads tables of tides." in getattr(item, "text", "")]
+        assert told == items[:1]
+
+
 async def test_the_events_say_when(client: Client) -> None:
     stream = await client.responses.create(
         model="m", input=LONG, tools=[SHELL], context_management=OVER_1000, stream=True

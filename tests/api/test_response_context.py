@@ -87,10 +87,10 @@ async def test_a_chain_that_is_too_long_is_refused_and_not_cut(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(context, "MAX_CHAIN", 2)
-    last = None
-    for _ in range(3):
+    last = await client.responses.create(model="m", input="Hello")
+    for _ in range(2):
         last = await client.responses.create(
-            model="m", input="Hello", previous_response_id=last and last.id
+            model="m", input="Hello", previous_response_id=last.id
         )
     with pytest.raises(openai.BadRequestError) as refused:
         await client.responses.create(model="m", input="Hello", previous_response_id=last.id)
