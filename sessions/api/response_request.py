@@ -32,7 +32,7 @@ from sessions.models import ApiResponse, Conversation, Session
 from sessions.providers.base import PYTHON, Ability
 from sessions.providers.registry import ModelChoice
 from sessions.responses.context import items_before
-from sessions.responses.model_items import CALLS, COMPACTION, UNDERSTOOD, functions_found, text_of
+from sessions.responses.model_items import CALLS, COMPACTION, functions_found, text_of
 from sessions.responses.namespaces import tools_apart
 from sessions.responses.output_items import Fields, environment
 from sessions.responses.sealed import SealBrokenError, unseal
@@ -241,12 +241,7 @@ def _item(item: Any, index: int, known: dict[str, Fields]) -> Fields:
         if named is None:
             raise not_found(f"Item with id '{item.id}' not found.", param=f"input[{index}].id")
         return named
-    fields = item_resource(item)
-    if fields["type"] not in UNDERSTOOD:
-        message = f"Items of type '{fields['type']}' are not supported here."
-        param = f"input[{index}].type"
-        raise ApiError(400, message, param=param, code="unsupported_value")
-    return fields
+    return item_resource(item)
 
 
 def _check_pairs(before: list[Fields], items: list[Fields]) -> None:

@@ -30,26 +30,6 @@ MAX_CALL_ID = 64
 """Characters that endpoints take."""
 CITATIONS = frozenset({"container_file_citation", "file_citation"})
 NOT_ENDED = "Stopped before it ended."
-UNDERSTOOD = frozenset(
-    {
-        "message",
-        "reasoning",
-        "function_call",
-        "function_call_output",
-        "shell_call",
-        "shell_call_output",
-        "code_interpreter_call",
-        "custom_tool_call",
-        "custom_tool_call_output",
-        "tool_search_call",
-        "tool_search_output",
-        "apply_patch_call",
-        "apply_patch_call_output",
-        COMPACTION,
-        "file_search_call",
-    }
-)
-"""Kinds of items that a model can be given here."""
 CALLS = {
     "function_call": "function_call_output",
     "shell_call": "shell_call_output",
@@ -76,7 +56,7 @@ def model_items(
     compaction is in that, which `unseal` opens. Raises: what that raises.
 
     Every call with a result: those that were cut off get one that says so, for what is not
-    answered would be run. Items of a kind that is not in `UNDERSTOOD` are left out."""
+    answered would be run."""
     made: list[Item] = []
     newest = max((i for i, one in enumerate(items) if one["type"] == COMPACTION), default=-1)
     if newest >= 0:

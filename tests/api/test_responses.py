@@ -575,7 +575,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an item of a kind that no model here is given": (
         {"input": [{"type": "mcp_list_tools", "id": "x", "server_label": "s", "tools": []}]},
-        "input[0].type",
+        "input[0]",
     ),
     "an output without its call": (
         {"input": [{"type": "function_call_output", "call_id": "c", "output": "3"}]},
