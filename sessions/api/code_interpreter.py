@@ -1,5 +1,7 @@
 """The code interpreter of a request: which container it asks for, and what earlier code printed."""
 
+import uuid
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from sessions.api.errors import ApiError
@@ -58,6 +60,7 @@ def wanted_container(
         raise ApiError(400, message, param=asked[-1][0], code="invalid_value")
     for param, one in asked:
         if isinstance(one, str):
+            _check_no_options(asked)
             return param, one
     options = [(param, one) for param, one in asked if _options(one)]
     if len(options) > 1 and _options(options[0][1]) != _options(options[1][1]):
@@ -66,10 +69,18 @@ def wanted_container(
     return (options or asked)[0]
 
 
+def _check_no_options(asked: list[tuple[str, Wanted]]) -> None:
+    """Raises: ApiError for those of a container that the other tool names."""
+    for param, one in asked:
+        if _options(one):
+            message = "The other tool names the container that both work in: it has its options."
+            raise ApiError(400, message, param=param, code="invalid_value")
+
+
 def _options(wanted: Wanted) -> Fields:
     if wanted is None or isinstance(wanted, str):
         return {}
-    return wanted.model_dump(exclude_none=True, exclude={"type", "file_ids"})
+    return wanted.model_dump(exclude_none=True, exclude={"type", "file_ids", "skills"})
 
 
 def is_local(tool: ShellTool) -> bool:
@@ -84,23 +95,30 @@ def echo(tool: CodeInterpreterTool) -> Fields:
 
 async def with_outputs(call: CreateCall, items: list[Fields]) -> list[Fields]:
     """What code of ours printed, where a program that did not ask to see it sends its call back."""
+    hidden = {str(item["id"]) for item in items if _hides_outputs(item)}
+    known: dict[str, list[Any]] = {}
+    for span in {span for item_id in hidden if (span := session_span(item_id)) is not None}:
+        known |= await _outputs(call, span, hidden)
     return [
-        {**item, "outputs": await _outputs(call, str(item["id"]))}
-        if item["type"] == CODE_CALL and item.get("outputs") is None
-        else item
+        {**item, "outputs": known.get(str(item["id"]))} if _hides_outputs(item) else item
         for item in items
     ]
 
 
-async def _outputs(call: CreateCall, item_id: str) -> list[Any] | None:
-    """Without pictures, which no model is given."""
-    span = session_span(item_id)
-    if span is None:
-        return None
+def _hides_outputs(item: Fields) -> bool:
+    return item["type"] == CODE_CALL and item.get("outputs") is None
+
+
+async def _outputs(
+    call: CreateCall, span: tuple[uuid.UUID, uuid.UUID], item_ids: AbstractSet[str]
+) -> dict[str, list[Any]]:
+    """By ids of items, of the session that those are of. Without pictures, which no model is
+    given."""
     rows = ApiResponse.objects.filter(owner=call.user, deleted_at=None, session__id__range=span)
-    async for row in rows.order_by("-created_at"):
-        for item in row.output or ():
-            if item["id"] == item_id:
+    found: dict[str, list[Any]] = {}
+    async for output in rows.order_by("created_at").values_list("output", flat=True):
+        for item in output or ():
+            if item["id"] in item_ids:
                 outputs: list[Any] = item.get("outputs") or []
-                return [one for one in outputs if one["type"] == "logs"]
-    return None
+                found[item["id"]] = [one for one in outputs if one["type"] == "logs"]
+    return found

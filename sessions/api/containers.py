@@ -232,6 +232,29 @@ def limits_of(options: ContainerOptions) -> Limits:
     return limits
 
 
+def check_as_made(options: ContainerOptions, session: Session) -> None:
+    """A container stays as it was made. Raises: ApiError for what is asked for otherwise."""
+    limits, setup = limits_of(options), setup_of(options)
+    made, made_setup = Limits.from_json(session.limits), Setup.from_json(session.setup)
+    pairs: dict[str, tuple[object, object]] = {
+        "image": (options.image, session.image),
+        "memory_limit": (limits.memory_bytes, made.memory_bytes),
+        "cpus": (limits.cpus, made.cpus),
+        "disk_gb": (limits.disk_bytes, made.disk_bytes),
+        "env": (dict(setup.env), dict(made_setup.env)),
+        "user": (setup.user, made_setup.user),
+        "setup_commands": (list(setup.commands), list(made_setup.commands)),
+        "mounts": (list(setup.mounts), list(made_setup.mounts)),
+    }
+    for name, (asked, there) in pairs.items():
+        if getattr(options, name) is not None and asked != there:
+            message = (
+                f"Invalid '{name}': it goes on in a container that was made otherwise. Make one at "
+                "/v1/containers and name it by its id."
+            )
+            raise ApiError(400, message, param=name, code="invalid_value")
+
+
 def _check(param: str, wanted: float, most: float, shown: str) -> None:
     if wanted > most:
         message = f"Invalid '{param}': at most {shown} may be asked for here."

@@ -1,11 +1,19 @@
 """The session that a response becomes a turn of, and the container that its commands run in."""
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sessions import selectors
 from sessions.api.code_interpreter import Wanted, code_tool, is_local, wanted_container
-from sessions.api.containers import ContainerOptions, allowed_image, limits_of, setup_of
+from sessions.api.containers import (
+    ContainerOptions,
+    allowed_image,
+    check_as_made,
+    limits_of,
+    setup_of,
+)
 from sessions.api.errors import ApiError
 from sessions.api.lookups import find_container
 from sessions.api.response_files import CreateCall
@@ -81,7 +89,21 @@ async def _with_container(
     if isinstance(wanted, str):
         return await find_container(call, wanted)
     there = await _of(previous) or await _named_in(call, items)
-    return there or await _new_container(call, wanted, param)
+    if there is None:
+        return await _new_container(call, wanted, param)
+    if wanted is not None:
+        with _of_parameter(param):
+            check_as_made(wanted, there)
+    return there
+
+
+@contextmanager
+def _of_parameter(param: str) -> Iterator[None]:
+    try:
+        yield
+    except ApiError as error:
+        error.param = f"{param}.{error.param}"
+        raise
 
 
 def check_names(call: CreateCall) -> None:
@@ -169,9 +191,6 @@ async def _new_container(
 ) -> Session | NewSession:
     if options is None:
         return _new_session(runtime().config.default_image, runtime().limits_default)
-    try:
+    with _of_parameter(param):
         image = await allowed_image(options.image)
         return _new_session(image, limits_of(options), setup_of(options))
-    except ApiError as error:
-        error.param = f"{param}.{error.param}"
-        raise

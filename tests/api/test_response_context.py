@@ -134,3 +134,30 @@ async def test_a_search_with_a_long_id_can_be_sent_back(client: Client) -> None:
         model="m", input=[search, {"role": "user", "content": "Hello"}]
     )
     assert made.status == "completed"
+
+
+async def test_a_container_that_was_made_otherwise_is_not_gone_on_in(client: Client) -> None:
+    def with_memory(limit: str) -> list[Any]:
+        return [
+            {"type": "shell", "environment": {"type": "container_auto", "memory_limit": limit}}
+        ]
+
+    first = await client.responses.create(
+        model="m", input="```bash\ntrue\n```", tools=with_memory("4g")
+    )
+    same = await client.responses.create(
+        model="m", input="Hello", tools=with_memory("4g"), previous_response_id=first.id
+    )
+    assert same.tools[0].environment == first.tools[0].environment
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.responses.create(
+            model="m", input="Hello", tools=with_memory("1g"), previous_response_id=first.id
+        )
+    assert refused.value.param == "tools[0].environment.memory_limit"
+    named: Any = {
+        "type": "code_interpreter",
+        "container": first.tools[0].environment.container_id,
+    }
+    with pytest.raises(openai.BadRequestError) as refused:
+        await client.responses.create(model="m", input="Hello", tools=[*with_memory("4g"), named])
+    assert refused.value.param == "tools[0].environment"
