@@ -100,6 +100,11 @@ class ScriptedOnly(ScriptedModels):
 
 
 @pytest.fixture
+def engine() -> EmptyEngine:
+    return EmptyEngine()
+
+
+@pytest.fixture
 def models() -> ScriptedOnly:
     return ScriptedOnly()
 
