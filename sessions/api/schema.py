@@ -104,8 +104,8 @@ class Unmodelled:
     files: FormFiles | None = None
     events: type[BaseModel] | None = None
     """What comes instead of JSON when a stream is asked for."""
-    media_type: str = "application/octet-stream"
-    """Of bytes that are given back."""
+    media_types: tuple[str, ...] = ("application/octet-stream",)
+    """Of bytes that are given back: one of them."""
     headers: type["RequestPart"] | None = None
     """Those it looks at beside the key; their names are aliases."""
     errors: tuple[int | Literal["4XX"], ...] = ()

@@ -216,9 +216,8 @@ def _answer(operation: Any, components: Components) -> dict[str, Any]:
         content = _json(components.reference(operation.returns, "serialization"))
     else:
         description = "The bytes."
-        content[more.media_type] = {
-            "schema": {"type": "string", "contentMediaType": more.media_type}
-        }
+        for kind in more.media_types:
+            content[kind] = {"schema": {"type": "string", "contentMediaType": kind}}
     if more.events is not None:
         description = "As asked; with `stream`, the events as they come."
         content["text/event-stream"] = {

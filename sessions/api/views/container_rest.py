@@ -50,7 +50,7 @@ class ArchiveQuery(RequestPart):
 @operation(
     summary="All files of a container as one archive",
     query=ArchiveQuery,
-    unmodelled=Unmodelled(media_type="application/zstd"),
+    unmodelled=Unmodelled(media_types=tuple(_TYPES.values())),
 )
 async def archive_get(call: Call[NoBody, ArchiveQuery], container_id: str) -> HttpResponseBase:
     """Streamed as it is made; its length is not known before its end."""

@@ -37,7 +37,7 @@ from sessions.workspace.skills import (
     bundle_of_zip,
 )
 
-ZIP = Unmodelled(media_type="application/zip")
+ZIP = Unmodelled(media_types=("application/zip",))
 
 
 class SkillObject(Identified):
