@@ -14,6 +14,11 @@ def make_seeds(client: openai.OpenAI) -> dict[str, str]:
     items = client.conversations.items.list(conversation.id)
     skill = client.skills.create(files=[("tides/SKILL.md", SKILL)])
     response = client.responses.create(model="m", input="Hello!", background=True)
+    store = client.vector_stores.create(name="Tides")
+    batch = client.vector_stores.file_batches.create(store.id, file_ids=[kept.id])
+    chat = client.chat.completions.create(
+        model="m", messages=[{"role": "user", "content": "Hello!"}], store=True
+    )
     return {
         "container_id": container.id,
         "container_file_id": inside.id,
@@ -23,5 +28,8 @@ def make_seeds(client: openai.OpenAI) -> dict[str, str]:
         "skill_id": skill.id,
         "version": "1",
         "response_id": response.id,
+        "store_id": store.id,
+        "batch_id": batch.id,
+        "completion_id": chat.id,
         "model": "scripted",
     }
