@@ -19,25 +19,22 @@ CreateCall = Call[CreateResponse, NoQuery]
 
 async def files_of(
     call: CreateCall,
+    before: list[Fields],
     items: list[Fields],
     *,
+    session: Session | NewSession,
     has_container: bool,
-    is_new: bool,
-    given: AbstractSet[str],
 ) -> list[NewUpload]:
     """Files of the tool and of messages, for the container; messages then say where they are. What a
-    container was given before, of the tool those of the ids `given`, is not given again: it may have
-    been changed there. Raises: ApiError."""
-    found: list[NewUpload] = []
-    given = set(given)
-    for index, tool in enumerate(call.body.tools or ()):
-        where, name = _container_of(tool)
-        for number, file_id in enumerate(getattr(where, "file_ids", None) or ()):
-            param = f"tools[{index}].{name}.file_ids[{number}]"
-            upload = await _stored(call, file_id, param)
-            if file_id not in given:
-                found.append(upload)
-            given.add(file_id)
+    container was given before is not given again: it may have been changed there. One that is the
+    session's first is given what came `before` as well. Raises: ApiError."""
+    given, is_new = await _given(session)
+    found = await _of_tools(call, given)
+    if is_new and has_container:
+        for item in before:
+            for part in item["content"] if item["type"] == "message" else ():
+                earlier = await _part(call, part, "input", has_container=True)
+                found += [earlier] if earlier is not None else []
     fresh = 0 if is_new else _behind_answers(items)
     for index, item in enumerate(items):
         if item["type"] != "message":
@@ -50,16 +47,41 @@ async def files_of(
     return found
 
 
+async def _of_tools(call: CreateCall, given: AbstractSet[str]) -> list[NewUpload]:
+    """Each once, and none of those `given`."""
+    found: dict[str, NewUpload] = {}
+    for index, tool in enumerate(call.body.tools or ()):
+        where, name = _container_of(tool)
+        for number, file_id in enumerate(getattr(where, "file_ids", None) or ()):
+            param = f"tools[{index}].{name}.file_ids[{number}]"
+            found[file_id] = await _stored(call, file_id, param)
+    return [upload for file_id, upload in found.items() if file_id not in given]
+
+
 def file_ids_of(call: CreateCall) -> list[str]:
     """Those that tools name for their container."""
     places = [_container_of(tool)[0] for tool in call.body.tools or ()]
     return [file_id for place in places for file_id in getattr(place, "file_ids", None) or ()]
 
 
-async def ids_given(session: Session | NewSession) -> set[str]:
-    """Of files that responses named for the session's container."""
-    rows = ApiResponse.objects.filter(session_id=session.id).values_list("request", flat=True)
-    return {file_id async for request in rows for file_id in request.get("file_ids", ())}
+async def _given(session: Session | NewSession) -> tuple[set[str], bool]:
+    """Ids of files that responses named for the session's container, and whether none of them had
+    one."""
+    if isinstance(session, NewSession):
+        return set(), True
+    given: set[str] = set()
+    has_responses = has_container = False
+    rows = ApiResponse.objects.filter(session=session).values_list("request", flat=True)
+    async for request in rows.aiterator(chunk_size=20):
+        has_responses = True
+        has_container = has_container or _has_container(request)
+        given.update(request.get("file_ids", ()))
+    return given, has_responses and not has_container
+
+
+def _has_container(request: Fields) -> bool:
+    shells = [tool["environment"] for tool in request["tools"] if tool["type"] == "shell"]
+    return bool(request.get("code_container") or any("container_id" in one for one in shells))
 
 
 def _container_of(tool: Tool) -> tuple[object, str]:

@@ -15,7 +15,7 @@ from sessions.api.errors import ApiError, not_found
 from sessions.api.items import CompactionTrigger, ItemReference, item_resource
 from sessions.api.lookups import find_conversation, find_response
 from sessions.api.model_choice import chosen_model
-from sessions.api.response_files import CreateCall, file_ids_of, files_of, ids_given
+from sessions.api.response_files import CreateCall, file_ids_of, files_of
 from sessions.api.response_place import RESERVED_NAMES, place_of
 from sessions.api.response_search import check_file_search
 from sessions.api.response_skills import local_skills, skills_of
@@ -67,11 +67,7 @@ async def prepare(call: CreateCall) -> Prepared:
     items = await code_interpreter.with_outputs(call, items)
     place = await place_of(call, previous, items, before)
     files = await files_of(
-        call,
-        items,
-        has_container=place.has_container,
-        is_new=isinstance(place.session, NewSession),
-        given=await ids_given(place.session),
+        call, before, items, session=place.session, has_container=place.has_container
     )
     skills = await skills_of(call, place.session)
     new = NewResponse(

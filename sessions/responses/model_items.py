@@ -174,9 +174,12 @@ def _native(item: ApiItem) -> Iterable[Item]:
 
 
 def _part(part: Mapping[str, Any], *, has_container: bool) -> dict[str, Any]:
+    name = part.get("filename") or "file"
+    if part["type"] == "input_file" and not has_container and part.get("file_id"):
+        # It is kept here, where no endpoint finds it, and was put into a container before.
+        return {"type": "input_text", "text": f"[The file {name}, which is not at hand now]"}
     if part["type"] != "input_file" or not has_container:
         return dict(part)
-    name = part.get("filename") or "file"
     return {"type": "input_text", "text": f"[The file /workspace/{name}]"}
 
 

@@ -6,9 +6,12 @@ import openai
 import pytest
 
 from sessions.models import ApiResponse
+from sessions.providers.base import UserMessage
 from sessions.responses import context
-from tests.api.test_compaction import TRIGGER
+from tests.api.test_compaction import TRIGGER, Listening, listening
 from tests.api.test_responses import ADD, SHELL
+
+__all__ = ["listening"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("supervisor")]
 Client: TypeAlias = Any
@@ -161,3 +164,42 @@ async def test_a_container_that_was_made_otherwise_is_not_gone_on_in(client: Cli
     with pytest.raises(openai.BadRequestError) as refused:
         await client.responses.create(model="m", input="Hello", tools=[*with_memory("4g"), named])
     assert refused.value.param == "tools[0].environment"
+
+
+async def test_a_file_of_a_message_is_given_to_the_first_container(client: Client) -> None:
+    content: list[Any] = [
+        {"type": "input_text", "text": "Keep it."},
+        {"type": "input_file", "filename": "b.txt", "file_data": "data:;base64,YgoK"},
+    ]
+    first = await client.responses.create(model="m", input=[{"role": "user", "content": content}])
+    second = await client.responses.create(
+        model="m",
+        input="```bash\ncat b.txt; echo more >> b.txt\n```",
+        tools=[SHELL],
+        previous_response_id=first.id,
+    )
+    third = await client.responses.create(
+        model="m",
+        input="```bash\nls; tail -1 b.txt\n```",
+        tools=[SHELL],
+        previous_response_id=second.id,
+    )
+    assert [*printed(second), *printed(third)] == ["b\n\n", "b.txt\nmore\n"]
+
+
+async def test_a_kept_file_is_told_of_where_there_is_no_container_any_more(
+    client: Client, listening: Listening
+) -> None:
+    kept = await client.files.create(file=("a.txt", b"a\n"), purpose="user_data")
+    content: list[Any] = [
+        {"type": "input_text", "text": "```bash\ncat a.txt\n```"},
+        {"type": "input_file", "file_id": kept.id},
+    ]
+    first = await client.responses.create(
+        model="m", input=[{"role": "user", "content": content}], tools=[SHELL]
+    )
+    await client.responses.create(model="m", input="And?", previous_response_id=first.id)
+    asked = listening.asked[-1][0]
+    assert isinstance(asked, UserMessage)
+    assert "a.txt, which is not at hand" in asked.text
+    assert asked.parts is None, "no endpoint knows its id"
