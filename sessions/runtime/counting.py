@@ -2,6 +2,8 @@
 
 from functools import partial
 
+from sessions.agent.loop import TurnState
+from sessions.agent.skills import SkillOnOffer
 from sessions.models import ApiResponse
 from sessions.providers.base import CountsTokens, ModelRequest, Provider
 from sessions.providers.counting import estimated_tokens
@@ -9,6 +11,7 @@ from sessions.responses.model_items import model_items
 from sessions.responses.output_items import Fields
 from sessions.responses.sealed import unseal
 from sessions.runtime.plan import has_container, model_options, told_and_tools
+from sessions.runtime.skills import with_skills
 from sessions.sandbox.limits import Limits
 
 
@@ -23,9 +26,10 @@ async def input_tokens(
         unseal=partial(unseal, response.owner_id),
     )
     told, tools, callers_tools = told_and_tools(response, provider, limits, items)
+    skills = [SkillOnOffer(**skill) for skill in response.request.get("local_skills", ())]
     request = ModelRequest(
         told,
-        items,
+        with_skills(TurnState(0, items), skills).items,
         [*(tool.spec for tool in tools), *callers_tools],
         model_options(response.request),
     )

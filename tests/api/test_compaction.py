@@ -136,6 +136,19 @@ async def test_skills_are_told_once_whenever_it_was_compacted(
         assert told == items[:1]
 
 
+async def test_skills_of_the_program_are_counted(client: Client) -> None:
+    skill = {"name": "tides", "description": "Reads tables of tides. " * 20, "path": "/tides"}
+    with_it: Any = {"type": "shell", "environment": {"type": "local", "skills": [skill]}}
+    without: Any = {"type": "shell", "environment": {"type": "local"}}
+    counted = [
+        (
+            await client.responses.input_tokens.count(model="m", input="Hello", tools=[tool])
+        ).input_tokens
+        for tool in (without, with_it)
+    ]
+    assert counted[1] - counted[0] > 80
+
+
 async def test_the_events_say_when(client: Client) -> None:
     stream = await client.responses.create(
         model="m", input=LONG, tools=[SHELL], context_management=OVER_1000, stream=True

@@ -22,6 +22,7 @@ from sessions.api.response_request import (
     input_items,
     previous_of,
 )
+from sessions.api.response_skills import local_skills
 from sessions.api.responses import (
     CodeInterpreterTool,
     ConversationReference,
@@ -147,7 +148,10 @@ async def tokens_count(call: Call[CountTokens, NoQuery]) -> TokenCount:
         provider=choice.provider,
         model=choice.model,
         request=echo_of(asked, tools, found_tools([*before, *items], body.tools or ()))
-        | {"code_container": _code_container(body.tools or ())},
+        | {
+            "code_container": _code_container(body.tools or ()),
+            "local_skills": local_skills(asked),
+        },
         input=items,
     )
     process = runtime()
