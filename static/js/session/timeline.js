@@ -3,8 +3,8 @@
 import { describeShellEnd, formatDuration, formatNumber } from "berth/session/format";
 import { CallCard } from "berth/session/timeline_call";
 import { ModelMessage, userMessage } from "berth/session/timeline_message";
-import { programCall, programMessage } from "berth/session/timeline_program";
-import { SearchCard } from "berth/session/timeline_search";
+import { PROGRAM_CASES } from "berth/session/timeline_program";
+import { SEARCH_CASES } from "berth/session/timeline_search";
 import { RestNote, isOfRest } from "berth/session/timeline_rest";
 
 const NEAR_END_PX = 80;
@@ -205,15 +205,6 @@ export class Timeline {
     this.dirty.add(card);
   }
 
-  /** One that a restart cut off is begun again, and shown once. */
-  startSearch(event) {
-    if (this.searches.has(event.tool_call_id)) return;
-    const card = new SearchCard(this.template("search"), event);
-    this.searches.set(card.id, card);
-    this.append(card.element);
-    this.announce(`Searching files: ${(event.queries[0] ?? "").slice(0, 80)}`);
-  }
-
   message(event) {
     let message = this.messages.get(event.message_id);
     if (!message) {
@@ -393,24 +384,8 @@ const CASES = {
     const element = timeline.shellNote(event, `Shell ${number} ${text}`, isTrouble ? "warning" : "info");
     if (event.reason) timeline.shellEnds.push({ element, reason: event.reason, number });
   },
-  "program.sent": (timeline, event) => {
-    if (event.left_out) timeline.note("info", `${event.left_out} earlier messages are not shown.`);
-    for (const message of event.messages) {
-      const name = timeline.programCalls.get(message.tool_call_id) ?? "";
-      timeline.append(programMessage(timeline.template("program"), message, name));
-    }
-  },
-  "program.call": (timeline, event) => {
-    timeline.endRetry();
-    timeline.programCalls.set(event.tool_call_id, event.name);
-    timeline.append(programCall(timeline.template("program-call"), event));
-    timeline.announce(`The program is asked to run ${event.name}.`);
-  },
-  "search.started": (timeline, event) => {
-    timeline.endRetry();
-    timeline.startSearch(event);
-  },
-  "search.ended": (timeline, event) => timeline.searches.get(event.tool_call_id)?.ended(event),
+  ...PROGRAM_CASES,
+  ...SEARCH_CASES,
   "tool.result": (timeline, event) => {
     const search = timeline.searches.get(event.tool_call_id);
     if (search?.hasEnded) return;

@@ -50,3 +50,20 @@ export function pretty(text) {
     return text;
   }
 }
+
+/** What the timeline shows of these events. */
+export const PROGRAM_CASES = {
+  "program.sent": (timeline, event) => {
+    if (event.left_out) timeline.note("info", `${event.left_out} earlier messages are not shown.`);
+    for (const message of event.messages) {
+      const name = timeline.programCalls.get(message.tool_call_id) ?? "";
+      timeline.append(programMessage(timeline.template("program"), message, name));
+    }
+  },
+  "program.call": (timeline, event) => {
+    timeline.endRetry();
+    timeline.programCalls.set(event.tool_call_id, event.name);
+    timeline.append(programCall(timeline.template("program-call"), event));
+    timeline.announce(`The program is asked to run ${event.name}.`);
+  },
+};

@@ -53,3 +53,17 @@ function textElement(tag, className, text) {
   element.dir = "auto";
   return element;
 }
+
+/** What the timeline shows of these events. */
+export const SEARCH_CASES = {
+  "search.started": (timeline, event) => {
+    timeline.endRetry();
+    // One that a restart cut off is begun again, and shown once.
+    if (timeline.searches.has(event.tool_call_id)) return;
+    const card = new SearchCard(timeline.template("search"), event);
+    timeline.searches.set(card.id, card);
+    timeline.append(card.element);
+    timeline.announce(`Searching files: ${(event.queries[0] ?? "").slice(0, 80)}`);
+  },
+  "search.ended": (timeline, event) => timeline.searches.get(event.tool_call_id)?.ended(event),
+};
