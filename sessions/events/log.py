@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from channels.db import database_sync_to_async
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.utils import timezone
@@ -134,8 +134,9 @@ def append_each_now(asked: Sequence[Appending]) -> list[int | Exception]:
     if len(asked) > 1:
         try:
             return list(_append_all_now(asked))
-        except Exception:
-            # Each is asked for by itself below, and says what is wrong.
+        except OperationalError:
+            raise  # a database that is locked or full is no better when asked for each
+        except Exception:  # of one of them, which says so by itself below
             logger.debug("appending one by one", exc_info=True)
     return [_append_or_error(one) for one in asked]
 
