@@ -43,14 +43,16 @@ class ApiError(Exception):
     def __str__(self) -> str:
         return f"{self.status}: {self.message}"
 
-    def to_response(self) -> JsonResponse:
-        error = {
+    def to_json(self) -> dict[str, str | None]:
+        return {
             "message": self.message,
             "type": self.type,
             "param": self.param,
             "code": self.code,
         }
-        return JsonResponse({"error": error}, status=self.status, headers=self.headers)
+
+    def to_response(self) -> JsonResponse:
+        return JsonResponse({"error": self.to_json()}, status=self.status, headers=self.headers)
 
 
 def not_found(message: str, *, param: str | None = None) -> ApiError:

@@ -15,22 +15,25 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from django.contrib.auth.models import User
-from pydantic import Field
-
-from sessions import selectors, services
+from sessions import services
+from sessions.agent.limits import TurnStopped
 from sessions.agent.stop import StopSignal
 from sessions.api.containers import live_url
 from sessions.api.errors import ApiError, from_berth, not_found
-from sessions.api.execs import ExecOptions, outcome_of, spec_of
-from sessions.api.schema import RequestPart
-from sessions.api.validation import parsed_json, validated
-from sessions.errors import BerthError, InvalidInputError, NotFoundError
-from sessions.models import Session, Shell
-from sessions.responses.ids import CONTAINER, format_id, parse_id
-from sessions.runtime.callers import header, network_of
-from sessions.runtime.calls import Stopped
-from sessions.runtime.keys import bearer, check_scope, key_of
+from sessions.api.exec_access import check_still, container_for, deny, key_of_program
+from sessions.api.exec_frames import (
+    AttachTerminal,
+    ResizeTerminal,
+    SignalTerminal,
+    StartTerminal,
+    bad,
+    parsed,
+)
+from sessions.api.execs import outcome_of, spec_of
+from sessions.api.validation import validated
+from sessions.errors import BerthError, InvalidInputError
+from sessions.models import ApiKey, Session, Shell
+from sessions.responses.ids import CONTAINER, format_id
 from sessions.runtime.shell_command import TerminalRequest
 from sessions.runtime.shell_feed import Gap, Piece, ShellFeed
 from sessions.runtime.shell_live import LiveShell, ShellViewer
@@ -46,7 +49,6 @@ Send = Callable[[Message], Awaitable[None]]
 
 PATH = re.compile(r"/v1/containers/([^/]+)/exec")
 SUBPROTOCOL = "berth.exec.v1"
-SCOPE = "containers.write"
 CLOSE_DONE = 1000
 CLOSE_FAILED = 1011
 CLOSE_REFUSED = 4400
@@ -56,34 +58,8 @@ FIRST_FRAME_S = 30.0
 CHECK_S = 15.0
 """How often the key and the session are looked at again."""
 CREDIT_STEP_BYTES = 64 * 1024
-MAX_FRAME_BYTES = 1024 * 1024
 CONTROL_KEYS = {"INT": b"\x03", "QUIT": b"\x1c", "TSTP": b"\x1a"}
 END_OF_INPUT = b"\x04"
-
-
-class StartTerminal(ExecOptions):
-    type: str
-    command: str | list[str] | None = Field(None, description="An interactive shell without one.")  # type: ignore[assignment]  # what others need is optional here
-    columns: int = 80
-    rows: int = 24
-    detach: bool = Field(False, description="It goes on when the connection ends.")
-
-
-class AttachTerminal(RequestPart):
-    type: str
-    exec_id: str
-    offset: int | None = Field(None, ge=0, description="What was seen; all of the screen without.")
-
-
-class ResizeTerminal(RequestPart):
-    type: str
-    columns: int
-    rows: int
-
-
-class SignalTerminal(RequestPart):
-    type: str
-    name: str
 
 
 class _LeftError(Exception):
@@ -104,73 +80,31 @@ class ExecSockets:
         await receive()  # `websocket.connect`
         try:
             found = PATH.fullmatch(path)
-            secret, user = await _caller(scope)
+            key = await key_of_program(scope)
             if found is None:
                 raise ApiError(404, f"Unknown request URL: GET {path}.", code="unknown_url")
-            session = await _container(user, found[1])
+            session = await container_for(key, found[1])
         except ApiError as error:
-            await _deny(scope, send, error)
+            await deny(scope, send, error, close_code=CLOSE_REFUSED)
             return
         offered = scope.get("subprotocols", ())
         chosen = SUBPROTOCOL if SUBPROTOCOL in offered else None
         await send({"type": "websocket.accept", "subprotocol": chosen})
-        await ExecSocket(receive, send, user=user, secret=secret, session=session).run()
-
-
-async def _caller(scope: Message) -> tuple[str, User]:
-    """By API key alone: a page of somebody else's cannot send one along. Raises: ApiError."""
-    secret = bearer(header(scope, b"authorization"))
-    client = scope.get("client") or ("",)
-    network = network_of(str(client[0]), header(scope, b"x-forwarded-for"))
-    try:
-        key = await key_of(secret, network=network) if secret else None
-        if key is None or secret is None:
-            message = "No API key was given that is known. Send it in a header: `Authorization: Bearer KEY`."
-            raise ApiError(401, message, code="invalid_api_key")
-        check_scope(key, SCOPE)
-        standing = await services.request_spend(key=key)
-        if standing is not None and not standing.is_allowed:
-            raise services.refusal("requests", standing)
-    except BerthError as error:
-        raise from_berth(error) from error
-    return secret, key.user
-
-
-async def _container(user: User, container_id: str) -> Session:
-    """Raises: ApiError."""
-    key = parse_id(CONTAINER, container_id)
-    if key is not None:
-        with suppress(NotFoundError):
-            return await selectors.container_get(owner=user, session_id=key)
-    raise not_found(f"Container with id '{container_id}' not found.")
-
-
-async def _deny(scope: Message, send: Send, error: ApiError) -> None:
-    """An answer in place of the upgrade, in the API's shape where the server can send one."""
-    if "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": CLOSE_REFUSED})
-        return
-    answer = error.to_response()
-    headers = [(b"content-type", b"application/json")]
-    await send(
-        {"type": "websocket.http.response.start", "status": error.status, "headers": headers}
-    )
-    await send({"type": "websocket.http.response.body", "body": answer.content})
+        await ExecSocket(receive, send, key=key, session=session).run()
 
 
 class ExecSocket:
     """One accepted connection, to its end."""
 
-    def __init__(
-        self, receive: Receive, send: Send, *, user: User, secret: str, session: Session
-    ) -> None:
+    def __init__(self, receive: Receive, send: Send, *, key: ApiKey, session: Session) -> None:
         self._receive = receive
         self._send_message = send
-        self._user = user
-        self._secret = secret
+        self._key_of_program = key
         self._session = session
         self._changed = asyncio.Event()
-        self._viewer = ShellViewer(secrets.token_hex(16), user.get_username(), self._changed.set)
+        self._viewer = ShellViewer(
+            secrets.token_hex(16), key.user.get_username(), self._changed.set
+        )
         self._typed = 0
         self._limit = 0
         self._may_type: bool | None = None
@@ -191,15 +125,18 @@ class ExecSocket:
             await self._close(CLOSE_FAILED)
 
     async def _run(self) -> None:
-        async with asyncio.timeout(FIRST_FRAME_S):
-            kind, fields = await self._text_frame()
+        try:
+            async with asyncio.timeout(FIRST_FRAME_S):
+                kind, fields = await self._text_frame()
+        except TimeoutError:
+            raise bad("No first frame came.", "type") from None
         offset: int | None
         if kind == "start":
             row, offset = await self._start(validated(StartTerminal, fields)), 0
         elif kind == "attach":
             row, offset = await self._found(validated(AttachTerminal, fields))
         else:
-            raise _bad("The first frame is `start` or `attach`.", "type")
+            raise bad("The first frame is `start` or `attach`.", "type")
         self._ends_with_us = (
             kind == "start" and not TerminalRequest.from_json(row.request).is_detached
         )
@@ -221,14 +158,17 @@ class ExecSocket:
         leaving = asyncio.create_task(self._wait_for_leaving())
         try:
             await asyncio.wait((starting, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if not starting.done():
-                stop.set(Stopped())
+            if leaving.done():
                 leaving.result()
-            return await starting
+            return starting.result()
+        except BaseException:
+            # Not in the middle: a shell that has come by then would be nobody's.
+            stop.set(TurnStopped())
+            await carried(_give_up(starting))
+            raise
         finally:
             leaving.cancel()
-            starting.cancel()
-            await asyncio.gather(leaving, starting, return_exceptions=True)
+            await asyncio.gather(leaving, return_exceptions=True)
 
     def _request(self, asked: StartTerminal) -> TerminalRequest:
         is_shell = asked.command is None
@@ -250,7 +190,7 @@ class ExecSocket:
         await services.session_touch(session=self._session)
         return await process.shells.open(
             session=self._session,
-            user=self._user,
+            user=self._key_of_program.user,
             size=size,
             viewer=self._viewer.token,
             request=request,
@@ -261,7 +201,7 @@ class ExecSocket:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             raise _LeftError
-        raise _bad("Wait for the `started` frame.", "type")
+        raise bad("Wait for the `started` frame.", "type")
 
     async def _found(self, asked: AttachTerminal) -> tuple[Shell, int | None]:
         """Raises: ApiError."""
@@ -276,7 +216,7 @@ class ExecSocket:
     async def _follow(self, shell: LiveShell, offset: int | None) -> None:
         await shell.loaded.wait()
         if offset is not None and offset > shell.ring.end:
-            raise _bad("So much was never printed.", "offset")
+            raise bad("So much was never printed.", "offset")
         feed = await shell.enter(self._viewer, offset, is_new=True)
         if not shell.keyboard.holder:
             await shell.take_keyboard(self._viewer)
@@ -310,9 +250,12 @@ class ExecSocket:
             offset=begin.offset,
             input_limit=self._limit,
         )
-        if begin.prelude:
-            await self._tell("prelude", bytes=len(begin.prelude))
-            await self._send_message({"type": "websocket.send", "bytes": begin.prelude})
+        await self._tell_prelude(begin.prelude)
+
+    async def _tell_prelude(self, prelude: bytes) -> None:
+        if prelude:
+            await self._tell("prelude", bytes=len(prelude))
+            await self._send_message({"type": "websocket.send", "bytes": prelude})
 
     async def _tell_all(self, shell: LiveShell, feed: ShellFeed) -> None:
         """What the terminal shows, at the program's pace, to its end."""
@@ -328,11 +271,7 @@ class ExecSocket:
                 await self._send_message({"type": "websocket.send", "bytes": item.data})
             elif isinstance(item, Gap):
                 await self._tell("gap", bytes=item.length, offset=item.start.offset)
-                if item.start.prelude:
-                    await self._tell("prelude", bytes=len(item.start.prelude))
-                    await self._send_message(
-                        {"type": "websocket.send", "bytes": item.start.prelude}
-                    )
+                await self._tell_prelude(item.start.prelude)
             elif isinstance(item, TerminalSize):
                 await self._tell("size", columns=item.columns, rows=item.rows)
             elif shell.ending is not None and feed.offset >= shell.ring.end:
@@ -374,7 +313,7 @@ class ExecSocket:
             if message.get("bytes") is not None:
                 self._type(shell, bytes(message["bytes"]))
                 continue
-            kind, fields = _parsed(message.get("text") or "")
+            kind, fields = parsed(message.get("text") or "")
             match kind:
                 case "resize":
                     resize = validated(ResizeTerminal, fields)
@@ -393,12 +332,12 @@ class ExecSocket:
                 case "ping":
                     await self._tell("pong")
                 case _:
-                    raise _bad(f"There is no frame of the type {kind[:40]!r}.", "type")
+                    raise bad(f"There is no frame of the type {kind[:40]!r}.", "type")
 
     def _type(self, shell: LiveShell, data: bytes) -> None:
         """What is typed without the keyboard is dropped: it may just have been lost."""
         if self._typed + len(data) > self._limit:
-            raise _bad("More was typed than `input_limit` allows.", "input")
+            raise bad("More was typed than `input_limit` allows.", "input")
         self._typed += len(data)
         self._key(shell, data)
 
@@ -406,7 +345,7 @@ class ExecSocket:
         try:
             shell.type(self._viewer, shell.typed.end, data)
         except InvalidInputError as error:
-            raise _bad("More was typed than the terminal takes.", "input") from error
+            raise bad("More was typed than the terminal takes.", "input") from error
 
     async def _signal(self, shell: LiveShell, name: str) -> None:
         """A terminal's own, as its keys send them; or the end of all that runs in it."""
@@ -415,17 +354,15 @@ class ExecSocket:
         elif name in CONTROL_KEYS:
             self._key(shell, CONTROL_KEYS[name])
         else:
-            raise _bad(f"Signals are {', '.join(CONTROL_KEYS)} and KILL.", "name")
+            raise bad(f"Signals are {', '.join(CONTROL_KEYS)} and KILL.", "name")
 
     async def _check(self) -> None:
         """Whether the key and the container are still there. Raises: ApiError."""
         if time.monotonic() - self._checked_at < CHECK_S:
             return
         self._checked_at = time.monotonic()
-        key = await services.api_key_find(secret=self._secret)
-        if key is None or key.user_id != self._user.pk or not key.allows(SCOPE):
-            raise ApiError(401, "The API key has been revoked.", code="invalid_api_key")
-        await _container(key.user, format_id(CONTAINER, self._session.id))
+        name = format_id(CONTAINER, self._session.id)
+        await check_still(self._key_of_program, name)
 
     # Frames
 
@@ -434,37 +371,22 @@ class ExecSocket:
         message = await self._receive()
         if message["type"] == "websocket.disconnect":
             raise _LeftError
-        return _parsed(message.get("text") or "")
+        return parsed(message.get("text") or "")
 
     async def _tell(self, kind: str, **fields: Any) -> None:
         text = json.dumps({"type": kind, **fields}, separators=(",", ":"))
         await self._send_message({"type": "websocket.send", "text": text})
 
     async def _refuse(self, error: ApiError) -> None:
-        await self._tell(
-            "error",
-            error={
-                "message": error.message,
-                "type": error.type,
-                "param": error.param,
-                "code": error.code,
-            },
-        )
+        await self._tell("error", error=error.to_json())
         await self._close(CLOSE_REFUSED)
 
     async def _close(self, code: int) -> None:
         await self._send_message({"type": "websocket.close", "code": code})
 
 
-def _parsed(text: str) -> tuple[str, dict[str, Any]]:
-    """Raises: ApiError."""
-    if len(text) > MAX_FRAME_BYTES:
-        raise _bad("The frame is too long.", "type")
-    fields = parsed_json(text.encode("utf-8", "replace"))
-    if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
-        raise _bad("A text frame is a JSON object with a `type`.", "type")
-    return fields["type"], fields
-
-
-def _bad(message: str, param: str) -> ApiError:
-    return ApiError(400, message, param=param, code="invalid_value")
+async def _give_up(starting: asyncio.Task[Shell]) -> None:
+    """End the shell that it makes, if it still does."""
+    await asyncio.wait((starting,))
+    if not starting.cancelled() and starting.exception() is None:
+        await runtime().shells.close_shell(starting.result())

@@ -3,11 +3,9 @@
 import re
 from typing import Any
 
-from sessions import services
 from sessions.errors import BerthError, NotPermittedError, TooManyRequestsError
-from sessions.models import ApiKey
-from sessions.runtime.callers import header, network_of
-from sessions.runtime.keys import bearer, check_scope, key_of
+from sessions.runtime.callers import header
+from sessions.runtime.keys import bearer, socket_key
 from sessions.streaming.protocol import (
     CLOSE_NOT_PERMITTED,
     CLOSE_NOT_SIGNED_IN,
@@ -30,12 +28,12 @@ class KeyOrPage:
         self._pages = pages
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        secret = bearer(header(scope, b"authorization"))
-        if secret is None:
+        if bearer(header(scope, b"authorization")) is None:
             await self._pages(scope, receive, send)
             return
+        access = "read" if READ_PATHS.fullmatch(scope["path"]) else "write"
         try:
-            key = await _key(scope, secret)
+            key = await socket_key(scope, needed=f"sessions.{access}")
         except BerthError as error:
             await _refuse(_close_code(error), receive, send)
             return
@@ -46,20 +44,6 @@ class KeyOrPage:
             pair for pair in scope["headers"] if pair[0] not in (b"cookie", b"authorization")
         ]
         await self._routes({**scope, "headers": headers, "api_key": key}, receive, send)
-
-
-async def _key(scope: dict[str, Any], secret: str) -> ApiKey | None:
-    """Raises: TooManyRequestsError, NotPermittedError."""
-    client = scope.get("client") or ("",)
-    network = network_of(str(client[0]), header(scope, b"x-forwarded-for"))
-    key = await key_of(secret, network=network)
-    if key is not None:
-        access = "read" if READ_PATHS.fullmatch(scope["path"]) else "write"
-        check_scope(key, f"sessions.{access}")
-        standing = await services.request_spend(key=key)
-        if standing is not None and not standing.is_allowed:
-            raise services.refusal("requests", standing)
-    return key
 
 
 def _close_code(error: BerthError) -> int:
