@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import logging
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
@@ -55,7 +55,7 @@ def _append_all_now(asked: Sequence["Appending"]) -> list[int]:
         Event.objects.bulk_create(chain.from_iterable(made for _, made in logs))
         for _, made in logs:
             if made:
-                transaction.on_commit(partial(_remember, made))
+                transaction.on_commit(partial(_remember, made), robust=True)
     return [last for last, _ in logs]
 
 
@@ -193,14 +193,17 @@ def read_now(
     *,
     after: int = 0,
     types: Sequence[str] | None = None,
+    call_ids: Collection[str] | None = None,
     max_events: int = READ_BATCH_EVENTS,
     max_bytes: int = READ_BATCH_BYTES,
 ) -> list[StoredEvent]:
     """The events behind number `after`, in order: at least one if there is one, and no more than
-    `max_events` or about `max_bytes` of their rows."""
+    `max_events` or about `max_bytes` of their rows. With `types` or `call_ids` only those."""
     rows = _rows_after(session_id, after)
     if types is not None:
         rows = rows.filter(type__in=types)
+    if call_ids is not None:
+        rows = rows.filter(payload__call_id__in=list(call_ids))
     return _read(rows, max_events, max_bytes)[0]
 
 
@@ -269,14 +272,6 @@ def forget_some_now(session_id: uuid.UUID) -> int:
 forget_some = database_sync_to_async(forget_some_now)
 
 
-def read_call_output_now(session_id: uuid.UUID, call_id: str) -> list[StoredEvent]:
-    """Every stored output event of one call, in order."""
-    rows = Event.objects.filter(
-        session_id=session_id, type="output", payload__call_id=call_id
-    ).order_by("seq")
-    return [event for event, _ in _stored(rows)]
-
-
 def read_shell_now(
     session_id: uuid.UUID, shell_id: str, *, after: int = 0, max_bytes: int = READ_BATCH_BYTES
 ) -> list[StoredEvent]:
@@ -288,4 +283,3 @@ def read_shell_now(
 
 
 read_shell = database_sync_to_async(read_shell_now)
-read_call_output = database_sync_to_async(read_call_output_now)

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from typing_extensions import override
 
-from sessions.agent.limits import TurnEnd
 from sessions.agent.stop import StopSignal
 from sessions.agent.tools.base import Connected, RecordedCall, Recorder, ToolContext
 from sessions.errors import ContainerLostError
@@ -17,16 +16,10 @@ from sessions.sandbox.setup import Setup
 Hear = Callable[[Output | OutputDropped], Awaitable[None]]
 
 
-class Stopped(TurnEnd):
-    """Nobody waits for the command any more."""
-
-    reason = "stopped"
-
-
 class HeardRecorder(Recorder):
     """Records a call, and lets somebody hear what is recorded. Who hears slowly slows the call."""
 
-    def __init__(self, recorder: Recorder, hear: Hear | None = None) -> None:
+    def __init__(self, recorder: Recorder, hear: Hear) -> None:
         self._recorder = recorder
         self._hear = hear
         self.ended: CallEnded | None = None
@@ -37,7 +30,7 @@ class HeardRecorder(Recorder):
         for body in bodies:
             if isinstance(body, CallEnded):
                 self.ended = body
-            elif self._hear is not None and isinstance(body, Output | OutputDropped):
+            elif isinstance(body, Output | OutputDropped):
                 await self._hear(body)
 
     @override

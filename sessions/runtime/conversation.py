@@ -109,18 +109,18 @@ async def recorded_calls(session_id: uuid.UUID) -> dict[str, RecordedCall]:
 
 async def calls_named(session_id: uuid.UUID, call_ids: Collection[str]) -> dict[str, RecordedCall]:
     """What the log holds of these calls, by `call_id`."""
-    return await _calls(session_id, 0, only=frozenset(call_ids))
+    return await _calls(session_id, 0, call_ids=call_ids)
 
 
 async def _calls(
-    session_id: uuid.UUID, after: int, only: Collection[str] | None = None
+    session_id: uuid.UUID, after: int, call_ids: Collection[str] | None = None
 ) -> dict[str, RecordedCall]:
     calls: dict[str, RecordedCall] = {}
-    while batch := await log.read(session_id, after=after, types=_CALL_TYPES):
+    while batch := await log.read(session_id, after=after, types=_CALL_TYPES, call_ids=call_ids):
         after = batch[-1].seq
         for event in batch:
             match event.body:
-                case CallStarted(call_id) as started if only is None or call_id in only:
+                case CallStarted(call_id) as started:
                     calls.setdefault(call_id, RecordedCall(started.container_id))
                 case Output(call_id) | OutputDropped(call_id) if call_id in calls:
                     calls[call_id].add(event.body)

@@ -10,13 +10,13 @@ from channels.db import database_sync_to_async
 from django.db import transaction
 
 from sessions import services
-from sessions.agent.limits import TurnEnd
+from sessions.agent.limits import TurnEnd, TurnStopped
 from sessions.agent.stop import StopSignal
 from sessions.agent.tools.execution import Command, run_command
 from sessions.errors import BerthError, ConflictError, ContainerLostError
 from sessions.events.types import CallEnded
 from sessions.models import OpenExec, Session
-from sessions.runtime.calls import Hear, HeardRecorder, Stopped, call_context
+from sessions.runtime.calls import Hear, HeardRecorder, call_context
 from sessions.runtime.conversation import calls_named
 from sessions.runtime.leases import is_holder_dead
 from sessions.runtime.recorder import SessionRecorder
@@ -53,7 +53,7 @@ class RunningExec:
 
     def stop(self) -> None:
         """Kill it with all it started; it ends soon after."""
-        self._stop.set(Stopped())
+        self._stop.set(TurnStopped())
 
 
 class Execs:
@@ -64,14 +64,21 @@ class Execs:
         self._setups = setups
         self._running: dict[str, RunningExec] = {}
 
-    async def start(
-        self, session: Session, spec: ExecSpec, hear: Hear | None = None
-    ) -> RunningExec:
+    async def start(self, session: Session, spec: ExecSpec, hear: Hear) -> RunningExec:
         """It goes on in a task of its own, in the session's container, which is made and set up
         first. `hear` gets what is logged of its output, and slows it by being slow.
 
         Raises: ConflictError when `MAX_OPEN_EXECS` run already, NotFoundError.
         """
+        making = asyncio.create_task(self._begin(session, spec, hear))
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # Its row may be there already, and only its end removes that.
+            (await making).stop()
+            raise
+
+    async def _begin(self, session: Session, spec: ExecSpec, hear: Hear) -> RunningExec:
         call_id = f"exec-{uuid.uuid4().hex}"
         await _open(session, call_id, self._sandboxes.lease)
         stop = StopSignal()
@@ -92,7 +99,7 @@ class Execs:
         session: Session,
         call_id: str,
         spec: ExecSpec,
-        hear: Hear | None,
+        hear: Hear,
         stop: StopSignal,
     ) -> CallEnded:
         try:
@@ -137,7 +144,10 @@ class Execs:
         others = OpenExec.objects.exclude(holder=self._sandboxes.lease)
         async for row in others.select_related("session"):
             if await is_holder_dead(row.holder, since=row.created_at):
-                await self._end(row)
+                try:
+                    await self._end(row)
+                except BerthError as error:
+                    logger.warning("%s is ended later: %s", row.call_id, error)
 
     async def _end(self, row: OpenExec) -> None:
         """Raises: BerthError, when it is tried again later."""
@@ -145,7 +155,7 @@ class Execs:
         recorded = calls.get(row.call_id)
         if recorded is not None and recorded.ended is None:
             stop = StopSignal()
-            stop.set(Stopped())
+            stop.set(TurnStopped())
             recorder = SessionRecorder(row.session, None)
             context = call_context(
                 row.session,

@@ -8,13 +8,14 @@ import asyncio
 import uuid
 from dataclasses import dataclass, field
 
+from sessions.agent.limits import TurnStopped
 from sessions.agent.stop import StopSignal
 from sessions.agent.tools.execution import Command, run_command
 from sessions.errors import ContainerLostError, SetupFailedError
 from sessions.models import ContainerState, Session
 from sessions.providers.base import CommandResult
 from sessions.runtime import container_rows as rows
-from sessions.runtime.calls import HeardRecorder, Stopped, call_context
+from sessions.runtime.calls import call_context
 from sessions.runtime.conversation import calls_named
 from sessions.runtime.leases import is_holder_dead
 from sessions.runtime.recorder import SessionRecorder
@@ -67,7 +68,7 @@ class Setups:
             running.waiting -= 1
             stopping.cancel()
             if not running.task.done() and stop.is_set and not running.waiting:
-                running.stop.set(Stopped())
+                running.stop.set(TurnStopped())
         if stop.is_set and not running.waiting:
             await asyncio.wait((running.task,))
         stop.check()
@@ -144,7 +145,7 @@ class Setups:
         context = call_context(
             session,
             self.sandboxes,
-            HeardRecorder(recorder),
+            recorder,
             stop,
             container_id=container_id,
             recorded=await calls_named(session.id, ids) if was_begun else None,

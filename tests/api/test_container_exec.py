@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from sessions.events import log
-from sessions.events.types import CallEnded, CallStarted, Output
+from sessions.events.types import CallEnded, CallStarted, Output, OutputDropped
 from sessions.models import OpenExec, Session
 from sessions.responses.ids import CONTAINER, format_id
 from sessions.runtime.execs import MAX_OPEN_EXECS, ExecSpec
@@ -201,12 +201,18 @@ async def test_who_goes_away_stops_it(http: Http, *, stream: bool) -> None:
     await asking
 
 
+async def unheard(_piece: Output | OutputDropped) -> None:
+    """Nobody listens."""
+
+
 async def test_what_runs_when_the_server_stops_is_ended_and_said_to_be(
     http: Http, sandbox_runtime: Runtime
 ) -> None:
     await new_container(http)
     session = await Session.objects.select_related("owner").aget()
-    running = await sandbox_runtime.execs.start(session, ExecSpec("echo a; sleep 300", 600))
+    running = await sandbox_runtime.execs.start(
+        session, ExecSpec("echo a; sleep 300", 600), unheard
+    )
     await Log(session).wait_for(lambda body: isinstance(body, Output))
     await sandbox_runtime.execs.aclose()
     assert running.ended.result().ending["kind"] == "stopped"
@@ -217,7 +223,9 @@ async def test_what_a_killed_server_left_is_ended_by_the_next(
 ) -> None:
     await new_container(http)
     session = await Session.objects.select_related("owner").aget()
-    running = await sandbox_runtime.execs.start(session, ExecSpec("echo a; sleep 300", 600))
+    running = await sandbox_runtime.execs.start(
+        session, ExecSpec("echo a; sleep 300", 600), unheard
+    )
     await Log(session).wait_for(lambda body: isinstance(body, Output))
     running.ended.cancel()  # as a process that dies: nothing more is noted
     await asyncio.gather(running.ended, return_exceptions=True)

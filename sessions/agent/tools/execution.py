@@ -247,7 +247,7 @@ async def _follow(
         except ContainerLostError:
             return None
         except ProtocolError as error:
-            await _discard(context, error.message)
+            await discard(context, error.message)
             return None
         except EngineUnavailableError:
             if context.stop.is_set:
@@ -265,7 +265,7 @@ async def _given_up(
 ) -> ExecEnded | None:
     if context.stop.is_set:
         return await _overdue(command, context, progress)
-    await _discard(context, "It no longer answered and was removed.")
+    await discard(context, "It no longer answered and was removed.")
     return None
 
 
@@ -290,7 +290,7 @@ async def _deadline(command: Command, stop: StopSignal) -> AsyncIterator[None]:
 
 async def _overdue(command: Command, context: ToolContext, progress: _Progress) -> ExecEnded:
     """End it with its container, since nothing else did."""
-    await _discard(context, "It did not end a command in time and was removed.")
+    await discard(context, "It did not end a command in time and was removed.")
     ending = (
         Ending("stopped", signal="SIGKILL")
         if context.stop.is_set
@@ -300,7 +300,8 @@ async def _overdue(command: Command, context: ToolContext, progress: _Progress) 
     return ExecEnded(ending, duration_ms, progress.offset("stdout"), progress.offset("stderr"))
 
 
-async def _discard(context: ToolContext, reason: str) -> None:
+async def discard(context: ToolContext, reason: str) -> None:
+    """Whoever uses the session next removes the container where that cannot be done now."""
     try:
         await context.discard(reason)
     except SandboxError as error:

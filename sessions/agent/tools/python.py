@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing_extensions import override
 
 from sessions.agent.tools.base import Tool, ToolContext, ToolError
-from sessions.agent.tools.execution import Command, Launch, run_command
+from sessions.agent.tools.execution import Command, Launch, discard, run_command
 from sessions.agent.tools.python_kernel import NoKernelError, PythonKernel
 from sessions.errors import ContainerLostError, SandboxError
 from sessions.providers.base import PYTHON, Item, ToolCall, ToolResultItem, ToolSpec
@@ -99,10 +99,7 @@ class PythonTool(Tool):
             return
         except (SandboxError, TimeoutError) as error:
             logger.warning("call %s: the interpreter did not settle: %s", call_id, error)
-            try:
-                await context.discard("Its interpreter did not end code in time.")
-            except SandboxError as other:
-                logger.warning("a container is removed later: %s", other)
+            await discard(context, "Its interpreter did not end code in time.")
 
     async def _shown(self, context: ToolContext, container_id: str, call_id: str) -> list[str]:
         try:

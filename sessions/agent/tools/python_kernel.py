@@ -13,6 +13,7 @@ import json
 import re
 import secrets
 import time
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -53,6 +54,7 @@ class NoKernelError(Exception):
     """No code can be run there; the sentence says why."""
 
 
+@cache
 def _source(name: str) -> str:
     return (_SOURCES / f"{name}.py").read_text()
 
