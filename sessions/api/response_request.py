@@ -30,9 +30,10 @@ from sessions.api.responses import (
 )
 from sessions.models import ApiResponse, Conversation, Session
 from sessions.providers.base import PYTHON, Ability
+from sessions.providers.conversation import text_of
 from sessions.providers.registry import ModelChoice
 from sessions.responses.context import items_before
-from sessions.responses.model_items import CALLS, COMPACTION, functions_found, text_of
+from sessions.responses.model_items import CALLS, COMPACTION, functions_found
 from sessions.responses.namespaces import tools_apart
 from sessions.responses.output_items import Fields, environment
 from sessions.responses.sealed import SealBrokenError, unseal

@@ -13,6 +13,7 @@ from sessions.providers.base import (
     ToolSpec,
     UserMessage,
 )
+from sessions.providers.conversation import text_of
 from sessions.providers.tool_arguments import parse_arguments
 
 Body = Mapping[str, Any]
@@ -29,24 +30,18 @@ def model_request(body: Body) -> ModelRequest:
 def _items(message: Body) -> Iterator[Item]:
     match message:
         case {"role": "assistant"}:
-            if text := _text(message.get("content")) or message.get("refusal"):
+            if text := text_of(message.get("content")) or message.get("refusal"):
                 yield AssistantMessage(str(text))
             for call in message.get("tool_calls") or ():
                 function = call["function"]
                 arguments = parse_arguments(function["name"], function["arguments"])
                 yield ToolCall(call["id"], function["name"], arguments)
         case {"role": "tool", "tool_call_id": str() as call_id}:
-            yield ToolResultItem(call_id, "", text=_text(message["content"]))
+            yield ToolResultItem(call_id, "", text=text_of(message["content"]))
         case {"role": "user", "content": list() as parts} if _has_more_than_text(parts):
-            yield UserMessage(_text(parts), "user", [_part(part) for part in parts])
+            yield UserMessage(text_of(parts), "user", [_part(part) for part in parts])
         case {"role": "user" | "system" | "developer" as role}:
-            yield UserMessage(_text(message["content"]), role)
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join(str(part.get("text") or part.get("refusal") or "") for part in content or ())
+            yield UserMessage(text_of(message["content"]), role)
 
 
 def _has_more_than_text(parts: Sequence[Body]) -> bool:

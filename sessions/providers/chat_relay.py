@@ -27,7 +27,7 @@ from sessions.providers.chat_reply import ChatReply
 from sessions.providers.endpoint import Endpoint
 from sessions.providers.failures import Facts, describe, mask_secrets
 from sessions.providers.openai_errors import (
-    NO_KEY,
+    client_of,
     facts_of_body,
     refused_parameter,
 )
@@ -205,7 +205,6 @@ async def _asked_with_usage(
 ) -> AsyncIterator[Any]:
     """Some endpoints refuse to count in streams. Then nothing is counted, unless the program
     itself asked for that."""
-    is_refused = False
     try:
         async with _asked(target, asked) as response:
             yield response
@@ -213,10 +212,8 @@ async def _asked_with_usage(
     except _OptionRefusedError as error:
         if body.get("stream_options"):
             raise error.refusal from error
-        is_refused = True
-    if is_refused:
-        async with _asked(target, body) as response:
-            yield response
+    async with _asked(target, body) as response:
+        yield response
 
 
 class _OptionRefusedError(Exception):
@@ -235,19 +232,7 @@ async def _asked(target: ChatTarget, body: Mapping[str, Any]) -> AsyncIterator[A
     rest = {key: value for key, value in body.items() if key not in ("messages", "model")}
     try:
         async with (
-            openai.AsyncOpenAI(
-                api_key=endpoint.api_key or NO_KEY,
-                base_url=endpoint.base_url,
-                timeout=openai.Timeout(
-                    endpoint.read_timeout_s, connect=endpoint.connect_timeout_s
-                ),
-                max_retries=0,
-                http_client=(
-                    None
-                    if endpoint.is_proxied
-                    else openai.DefaultAsyncHttpxClient(trust_env=False)
-                ),
-            ) as client,
+            client_of(endpoint) as client,
             client.chat.completions.with_streaming_response.create(
                 model=target.model, messages=body["messages"], extra_body=rest
             ) as response,

@@ -1,7 +1,7 @@
 """Shape a conversation so that endpoints take it, whatever provider wrote it."""
 
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sessions.providers.base import PYTHON, CommandResult, Item, ToolCall, ToolResultItem
@@ -127,3 +127,10 @@ def exit_code(result: CommandResult) -> int:
     if isinstance(name, str) and name in signal.Signals.__members__:
         return 128 + signal.Signals[name]
     return 128 + signal.SIGKILL
+
+
+def text_of(content: str | Iterable[Mapping[str, Any]] | None) -> str:
+    """What of a message's parts is text."""
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text") or part.get("refusal") or "") for part in content or ())

@@ -29,16 +29,21 @@ async def connected(endpoint: Endpoint, model: str) -> AsyncIterator[openai.Asyn
     Raises: what `translated` raises.
     """
     with translated(endpoint, model):
-        async with openai.AsyncOpenAI(
-            api_key=endpoint.api_key or NO_KEY,
-            base_url=endpoint.base_url,
-            timeout=openai.Timeout(endpoint.read_timeout_s, connect=endpoint.connect_timeout_s),
-            max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(
-                trust_env=endpoint.is_proxied, verify=_trusted(is_env_heeded=endpoint.is_proxied)
-            ),
-        ) as client:
+        async with client_of(endpoint) as client:
             yield client
+
+
+def client_of(endpoint: Endpoint) -> openai.AsyncOpenAI:
+    """Without retries of its own. Close it."""
+    return openai.AsyncOpenAI(
+        api_key=endpoint.api_key or NO_KEY,
+        base_url=endpoint.base_url,
+        timeout=openai.Timeout(endpoint.read_timeout_s, connect=endpoint.connect_timeout_s),
+        max_retries=0,
+        http_client=openai.DefaultAsyncHttpxClient(
+            trust_env=endpoint.is_proxied, verify=_trusted(is_env_heeded=endpoint.is_proxied)
+        ),
+    )
 
 
 @lru_cache(maxsize=2)

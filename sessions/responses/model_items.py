@@ -17,6 +17,7 @@ from sessions.providers.base import (
     ToolResultItem,
     UserMessage,
 )
+from sessions.providers.conversation import text_of
 from sessions.providers.patches import APPLY_PATCH
 from sessions.providers.tool_arguments import parse_arguments
 from sessions.responses.included import CODE_CALL
@@ -189,13 +190,6 @@ def _command(output: Mapping[str, Any]) -> CommandResult:
     if outcome["type"] == "exit":
         ending["exit_code"] = outcome["exit_code"]
     return CommandResult("", output["stdout"], output["stderr"], ending)
-
-
-def text_of(content: str | Iterable[Mapping[str, Any]]) -> str:
-    """What of the parts is text."""
-    if isinstance(content, str):
-        return content
-    return "".join(str(part.get("text") or part.get("refusal") or "") for part in content)
 
 
 def functions_found(items: Iterable[ApiItem]) -> list[dict[str, Any]]:

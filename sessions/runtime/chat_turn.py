@@ -1,6 +1,7 @@
 """A call of a program to the model, worked on while the program waits: told to the log as it comes."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -42,6 +43,7 @@ class ChatTurn:
         self._turn = chat.turn.number
         self._recorder = SessionRecorder(chat.session, lease)
         self._listener = Listener(self._recorder, self._turn, 1, set())
+        self._is_told = False
 
     async def begin(self) -> None:
         await self._recorder.record(StepStarted(self._turn, 1))
@@ -60,38 +62,32 @@ class ChatTurn:
                 )
 
     async def end(self, end: ChatEnd, messages: Sequence[Message]) -> None:
+        """Again, with how it ended then, when it could not be stored."""
         used = self._listener.finished or Finished()
+        end = dataclasses.replace(
+            end, input_tokens=used.input_tokens, output_tokens=used.output_tokens
+        )
         try:
-            await self._recorder.record(
-                StepEnded(
-                    turn=self._turn,
-                    step=1,
-                    items=[item_to_json(item) for item in self._listener.items],
-                    input_tokens=used.input_tokens,
-                    output_tokens=used.output_tokens,
-                )
-            )
-            await self._recorder.aclose()
-            await services.chat_end(
-                chat=self._chat,
-                lease=self._lease,
-                end=_counted(end, used),
-                messages=messages,
-            )
+            await self._tell_step(used)
+            await services.chat_end(chat=self._chat, lease=self._lease, end=end, messages=messages)
         except (LeaseLostError, NotFoundError):
             logger.info("session %s: its call has ended elsewhere", self._chat.session_id)
 
-
-def _counted(end: ChatEnd, used: Finished) -> ChatEnd:
-    return ChatEnd(
-        end.reason,
-        end.answer,
-        end.error,
-        end.message,
-        end.hint,
-        used.input_tokens,
-        used.output_tokens,
-    )
+    async def _tell_step(self, used: Finished) -> None:
+        """Once: a recorder that was closed stores nothing more."""
+        if self._is_told:
+            return
+        self._is_told = True
+        await self._recorder.record(
+            StepEnded(
+                turn=self._turn,
+                step=1,
+                items=[item_to_json(item) for item in self._listener.items],
+                input_tokens=used.input_tokens,
+                output_tokens=used.output_tokens,
+            )
+        )
+        await self._recorder.aclose()
 
 
 class ChatRun:

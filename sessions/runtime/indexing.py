@@ -7,6 +7,8 @@ next one frees what no process holds any more and begins those files anew.
 import asyncio
 import logging
 
+from django.db import DatabaseError
+
 from sessions import services
 from sessions.events import bus
 from sessions.models import VectorStoreFile
@@ -46,6 +48,8 @@ class Indexer:
 
     async def work(self) -> None:
         """All that there is to do."""
+        # Of a pass that failed: this process works on nothing at the moment.
+        await services.vector_file_release(lease=self._lease, has_died=True)
         await _free_orphans()
         await services.vector_stores_expire()
         await services.vector_stores_purge()
@@ -67,6 +71,8 @@ class Indexer:
             error = (refused.code, refused.message)
         except FileNotFoundError:
             error = ("invalid_file", "The file is gone.")
+        except DatabaseError:
+            raise  # which may pass; the file is tried again
         except Exception:
             logger.exception("file %s of vector store %s failed", file.file_id, file.store_id)
             error = _FAILED
