@@ -28,7 +28,7 @@ async def files_of(
     """Files of the tool and of messages, for the container; messages then say where they are. What a
     container was given before is not given again: it may have been changed there. One that is the
     session's first is given what came `before` as well. Raises: ApiError."""
-    given, is_new = await _given(session)
+    given, is_new = await _given(session) if has_container else (set[str](), False)
     found = await _of_tools(call, given)
     if is_new and has_container:
         for item in before:
@@ -71,17 +71,19 @@ async def _given(session: Session | NewSession) -> tuple[set[str], bool]:
         return set(), True
     given: set[str] = set()
     has_responses = has_container = False
-    rows = ApiResponse.objects.filter(session=session).values_list("request", flat=True)
-    async for request in rows.aiterator(chunk_size=20):
+    columns = ("request__tools", "request__code_container", "request__file_ids")
+    rows = ApiResponse.objects.filter(session=session).values(*columns)
+    async for row in rows.aiterator(chunk_size=20):
         has_responses = True
-        has_container = has_container or _has_container(request)
-        given.update(request.get("file_ids", ()))
+        is_code_there = bool(row["request__code_container"])
+        has_container = has_container or is_code_there or _has_container(row["request__tools"])
+        given.update(row["request__file_ids"] or ())
     return given, has_responses and not has_container
 
 
-def _has_container(request: Fields) -> bool:
-    shells = [tool["environment"] for tool in request["tools"] if tool["type"] == "shell"]
-    return bool(request.get("code_container") or any("container_id" in one for one in shells))
+def _has_container(tools: list[Fields]) -> bool:
+    shells = [tool["environment"] for tool in tools if tool["type"] == "shell"]
+    return any("container_id" in one for one in shells)
 
 
 def _container_of(tool: Tool) -> tuple[object, str]:

@@ -71,6 +71,7 @@ async def prepare(call: CreateCall) -> Prepared:
         call, before, items, session=place.session, has_container=place.has_container
     )
     skills = await skills_of(call, place.session)
+    key = idempotency_key(call)
     new = NewResponse(
         provider=choice.provider,
         model=choice.model,
@@ -93,8 +94,8 @@ async def prepare(call: CreateCall) -> Prepared:
         holder=runtime().sandboxes.lease if _is_held(call) else "",
         is_stored=body.store is not False,
         cache_key=body.prompt_cache_key or "",
-        idempotency_key=idempotency_key(call),
-        idempotency_hash=body_hash(body),
+        idempotency_key=key,
+        idempotency_hash=body_hash(body) if key else "",
     )
     return Prepared(place.session, new, files, skills)
 

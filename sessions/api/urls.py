@@ -23,80 +23,42 @@ from sessions.api.views import (
 
 urlpatterns = [
     path("openapi.json", openapi.openapi, name="api-openapi"),
-    path("models", view(GET=models.model_list), name="api-models"),
-    path("models/<path:model>", view(GET=models.model_get), name="api-model"),
-    path(
-        "chat/completions",
-        view(GET=chat.chat_list, POST=chat.chat_create),
-        name="api-chat-completions",
-    ),
+    path("models", view(GET=models.model_list)),
+    path("models/<path:model>", view(GET=models.model_get)),
+    path("chat/completions", view(GET=chat.chat_list, POST=chat.chat_create)),
     path(
         "chat/completions/<str:completion_id>",
         view(GET=chat.chat_get, POST=chat.chat_update, DELETE=chat.chat_delete),
-        name="api-chat-completion",
     ),
-    path(
-        "chat/completions/<str:completion_id>/messages",
-        view(GET=chat.chat_messages),
-        name="api-chat-completion-messages",
-    ),
-    path(
-        "containers",
-        view(GET=containers.container_list, POST=containers.container_create),
-        name="api-containers",
-    ),
+    path("chat/completions/<str:completion_id>/messages", view(GET=chat.chat_messages)),
+    path("containers", view(GET=containers.container_list, POST=containers.container_create)),
     path(
         "containers/<str:container_id>",
         view(GET=containers.container_get, DELETE=containers.container_delete),
-        name="api-container",
     ),
     path(
         "containers/<str:container_id>/files",
         view(GET=container_files.file_list, POST=container_files.file_create),
-        name="api-container-files",
     ),
     path(
         "containers/<str:container_id>/files/<str:file_id>",
         view(GET=container_files.file_get, DELETE=container_files.file_delete),
-        name="api-container-file",
     ),
     path(
         "containers/<str:container_id>/files/<str:file_id>/content",
         view(GET=container_files.file_content),
-        name="api-container-file-content",
     ),
-    path(
-        "containers/<str:container_id>/exec",
-        view(POST=container_exec.exec_run),
-        name="api-container-exec",
-    ),
+    path("containers/<str:container_id>/exec", view(POST=container_exec.exec_run)),
     path(
         "containers/<str:container_id>/archive",
         view(GET=container_rest.archive_get, POST=container_rest.archive_put),
-        name="api-container-archive",
     ),
-    path(
-        "containers/<str:container_id>/suspend",
-        view(POST=container_rest.container_suspend),
-        name="api-container-suspend",
-    ),
-    path(
-        "containers/<str:container_id>/resume",
-        view(POST=container_rest.container_resume),
-        name="api-container-resume",
-    ),
-    path("files", view(GET=files.file_list, POST=files.file_create), name="api-files"),
-    path(
-        "files/<str:file_id>",
-        view(GET=files.file_get, DELETE=files.file_delete),
-        name="api-file",
-    ),
-    path("files/<str:file_id>/content", view(GET=files.file_content), name="api-file-content"),
-    path(
-        "conversations",
-        view(POST=conversations.conversation_create),
-        name="api-conversations",
-    ),
+    path("containers/<str:container_id>/suspend", view(POST=container_rest.container_suspend)),
+    path("containers/<str:container_id>/resume", view(POST=container_rest.container_resume)),
+    path("files", view(GET=files.file_list, POST=files.file_create)),
+    path("files/<str:file_id>", view(GET=files.file_get, DELETE=files.file_delete)),
+    path("files/<str:file_id>/content", view(GET=files.file_content)),
+    path("conversations", view(POST=conversations.conversation_create)),
     path(
         "conversations/<str:conversation_id>",
         view(
@@ -104,75 +66,39 @@ urlpatterns = [
             POST=conversations.conversation_update,
             DELETE=conversations.conversation_delete,
         ),
-        name="api-conversation",
     ),
     path(
         "conversations/<str:conversation_id>/items",
         view(GET=conversations.items_list, POST=conversations.items_create),
-        name="api-conversation-items",
     ),
     path(
         "conversations/<str:conversation_id>/items/<str:item_id>",
         view(GET=conversations.item_get, DELETE=conversations.item_delete),
-        name="api-conversation-item",
     ),
-    path("responses", view(POST=responses.response_create), name="api-responses"),
-    path(
-        "responses/compact",
-        view(POST=compaction.response_compact),
-        name="api-response-compact",
-    ),
-    path(
-        "responses/input_tokens",
-        view(POST=compaction.tokens_count),
-        name="api-response-input-tokens",
-    ),
+    path("responses", view(POST=responses.response_create)),
+    path("responses/compact", view(POST=compaction.response_compact)),
+    path("responses/input_tokens", view(POST=compaction.tokens_count)),
     path(
         "responses/<str:response_id>",
         view(GET=responses.response_get, DELETE=responses.response_delete),
-        name="api-response",
     ),
-    path(
-        "responses/<str:response_id>/cancel",
-        view(POST=responses.response_cancel),
-        name="api-response-cancel",
-    ),
-    path(
-        "responses/<str:response_id>/input_items",
-        view(GET=responses.input_items),
-        name="api-response-input-items",
-    ),
-    path("skills", view(GET=skills.skill_list, POST=skills.skill_create), name="api-skills"),
+    path("responses/<str:response_id>/cancel", view(POST=responses.response_cancel)),
+    path("responses/<str:response_id>/input_items", view(GET=responses.input_items)),
+    path("skills", view(GET=skills.skill_list, POST=skills.skill_create)),
     path(
         "skills/<str:skill_id>",
         view(GET=skills.skill_get, POST=skills.skill_update, DELETE=skills.skill_delete),
-        name="api-skill",
     ),
+    path("skills/<str:skill_id>/content", view(GET=skills.skill_content)),
     path(
-        "skills/<str:skill_id>/content",
-        view(GET=skills.skill_content),
-        name="api-skill-content",
-    ),
-    path(
-        "skills/<str:skill_id>/versions",
-        view(GET=skills.version_list, POST=skills.version_create),
-        name="api-skill-versions",
+        "skills/<str:skill_id>/versions", view(GET=skills.version_list, POST=skills.version_create)
     ),
     path(
         "skills/<str:skill_id>/versions/<str:version>",
         view(GET=skills.version_get, DELETE=skills.version_delete),
-        name="api-skill-version",
     ),
-    path(
-        "skills/<str:skill_id>/versions/<str:version>/content",
-        view(GET=skills.version_content),
-        name="api-skill-version-content",
-    ),
-    path(
-        "vector_stores",
-        view(GET=vector_stores.store_list, POST=vector_stores.store_create),
-        name="api-vector-stores",
-    ),
+    path("skills/<str:skill_id>/versions/<str:version>/content", view(GET=skills.version_content)),
+    path("vector_stores", view(GET=vector_stores.store_list, POST=vector_stores.store_create)),
     path(
         "vector_stores/<str:store_id>",
         view(
@@ -180,17 +106,11 @@ urlpatterns = [
             POST=vector_stores.store_update,
             DELETE=vector_stores.store_delete,
         ),
-        name="api-vector-store",
     ),
-    path(
-        "vector_stores/<str:store_id>/search",
-        view(POST=vector_stores.store_search),
-        name="api-vector-store-search",
-    ),
+    path("vector_stores/<str:store_id>/search", view(POST=vector_stores.store_search)),
     path(
         "vector_stores/<str:store_id>/files",
         view(GET=vector_store_files.file_list, POST=vector_store_files.file_create),
-        name="api-vector-store-files",
     ),
     path(
         "vector_stores/<str:store_id>/files/<str:file_id>",
@@ -199,32 +119,23 @@ urlpatterns = [
             POST=vector_store_files.file_update,
             DELETE=vector_store_files.file_delete,
         ),
-        name="api-vector-store-file",
     ),
     path(
         "vector_stores/<str:store_id>/files/<str:file_id>/content",
         view(GET=vector_store_files.file_content),
-        name="api-vector-store-file-content",
     ),
-    path(
-        "vector_stores/<str:store_id>/file_batches",
-        view(POST=vector_store_files.batch_create),
-        name="api-vector-store-batches",
-    ),
+    path("vector_stores/<str:store_id>/file_batches", view(POST=vector_store_files.batch_create)),
     path(
         "vector_stores/<str:store_id>/file_batches/<str:batch_id>",
         view(GET=vector_store_files.batch_get),
-        name="api-vector-store-batch",
     ),
     path(
         "vector_stores/<str:store_id>/file_batches/<str:batch_id>/cancel",
         view(POST=vector_store_files.batch_cancel),
-        name="api-vector-store-batch-cancel",
     ),
     path(
         "vector_stores/<str:store_id>/file_batches/<str:batch_id>/files",
         view(GET=vector_store_files.batch_files),
-        name="api-vector-store-batch-files",
     ),
     re_path(
         "^",

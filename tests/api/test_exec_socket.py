@@ -9,7 +9,9 @@ from typing import Any, TypeAlias
 import httpx2
 import pytest
 from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import User
 
+from sessions import services
 from sessions.events.types import Output, ShellEnded, ShellOpened
 from sessions.models import ApiKey, Session, Shell
 from sessions.responses.ids import CONTAINER, format_id
@@ -328,13 +330,19 @@ async def test_a_setup_that_fails_is_told(http: Http, terminal_of: Open) -> None
 
 async def denied(http: Http, container: str) -> tuple[int, Any]:
     """Status and body of an answer that was no upgrade."""
+    status, body, _ = await refused(http, container)
+    return status, body
+
+
+async def refused(http: Http, container: str) -> tuple[int, Any, dict[bytes, bytes]]:
+    """The same with its headers."""
     terminal = Terminal(http, container)
     terminal.socket.scope["extensions"] = {"websocket.http.response": {}}
     await terminal.socket.send_input({"type": "websocket.connect"})
     start = await terminal.socket.receive_output(20)
     body = await terminal.socket.receive_output(20)
     assert start["type"] == "websocket.http.response.start"
-    return start["status"], json.loads(body["body"])
+    return start["status"], json.loads(body["body"]), dict(start["headers"])
 
 
 async def test_strangers_and_others_get_no_upgrade(
@@ -352,6 +360,22 @@ async def test_strangers_and_others_get_no_upgrade(
     assert (status, body["error"]["code"]) == (401, "invalid_api_key")
     status, body = await denied(http_of("berth_wrong"), container)
     assert status == 401
+
+
+async def test_a_key_needs_the_scope_and_has_its_limit(
+    http: Http, alice: User, http_of: Callable[[str | None], Http]
+) -> None:
+    container = await new_container(http)
+    _, reading = await services.api_key_create(user=alice, name="r", scopes=["containers.read"])
+    status, body = await denied(http_of(reading), container)
+    assert (status, body["error"]["code"]) == (403, "missing_scope")
+    key, secret = await services.api_key_create(user=alice, name="few")
+    await ApiKey.objects.filter(id=key.id).aupdate(requests_per_minute=1)
+    missing = format_id(CONTAINER, uuid.uuid4())
+    assert (await denied(http_of(secret), missing))[0] == 404
+    status, body, headers = await refused(http_of(secret), container)
+    assert (status, body["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert int(headers[b"retry-after"]) >= 1
 
 
 async def test_without_the_extension_it_is_closed_instead(bobs_http: Http, http: Http) -> None:
