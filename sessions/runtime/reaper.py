@@ -69,6 +69,7 @@ class Reaper:
                         await self._try(settle_left_over)
                         await self._try(services.responses_expire)
                         await self._try(services.chats_expire)
+                        await self._try(services.allowances_forget)
                     await waiter.wait(LOOK_S)
         finally:
             if self._archiving is not None:

@@ -20,7 +20,8 @@ HOSTNAME = "berth"
 WORKSPACE_PATH = "/workspace"
 GUEST_PATH = "/.berth"
 SKILLS_PATH = "/.skills"
-"""Also reachable as `/home/oai/skills`, unless the image has something of its own there."""
+HOSTED_SKILLS_PATH = "/home/oai/skills"
+"""Leads to `SKILLS_PATH`, unless the image has something of its own there (guest/serve.py)."""
 
 
 def ownership_labels(installation: str, session_id: str) -> dict[str, str]:

@@ -47,8 +47,9 @@ _OWN_FOLDERS = frozenset(
     ]
 )
 """Of the root: what an image or Berth itself needs there."""
-_DATA_ALIAS = PurePosixPath("/mnt/data")
-"""Leads to the workspace in images of ours."""
+_OF_THE_GUEST = tuple(map(PurePosixPath, (names.GUEST_PATH, names.SKILLS_PATH)))
+_LINKS = tuple(map(PurePosixPath, ("/mnt/data", names.HOSTED_SKILLS_PATH)))
+"""They lead into the container's own folders; above them nothing may be, either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +216,8 @@ def check_mounts(
             )
         target = _target(f"/mnt/{name}" if path is None else path, f"{here}.path")
         for other in found:
-            if _is_within(target, PurePosixPath(other.path)) or _is_within(
-                PurePosixPath(other.path), target
+            if target.is_relative_to(other.path) or PurePosixPath(other.path).is_relative_to(
+                target
             ):
                 raise InvalidInputError(
                     f"{target} and {other.path} lie in each other.", param=f"{here}.path"
@@ -243,17 +244,12 @@ def _target(path: str, param: str) -> PurePosixPath:
         )
     is_taken = (
         parts[0] in _OWN_FOLDERS
-        or _is_within(target, PurePosixPath(names.GUEST_PATH))
-        or _is_within(target, _DATA_ALIAS)
-        or _is_within(_DATA_ALIAS, target)
+        or any(target.is_relative_to(own) for own in _OF_THE_GUEST)
+        or any(target.is_relative_to(link) or link.is_relative_to(target) for link in _LINKS)
     )
     if is_taken:
         raise InvalidInputError(f"Nothing can be mounted at {path}.", param=param)
     return target
-
-
-def _is_within(path: PurePosixPath, folder: PurePosixPath) -> bool:
-    return path == folder or folder in path.parents
 
 
 def parse_mounts(entries: Sequence[str]) -> dict[str, MountSource]:

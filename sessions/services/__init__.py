@@ -14,6 +14,7 @@ from sessions.services.access import (
     sign_in_link_is_fresh,
     sign_in_link_use,
 )
+from sessions.services.allowances import allowances_forget
 from sessions.services.chat import (
     ChatEnd,
     NewChat,
@@ -162,6 +163,7 @@ __all__ = [
     "NewUpload",
     "Search",
     "admin_ensure",
+    "allowances_forget",
     "api_key_create",
     "api_key_find",
     "api_key_is_of",

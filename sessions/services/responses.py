@@ -25,7 +25,6 @@ from sessions.models import (
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import Limits
 from sessions.sandbox.setup import Setup
-from sessions.services.allowances import allowances_forget
 from sessions.services.carried import carried
 from sessions.services.conversations import conversation_items_add_now
 from sessions.services.rate_limits import UNFINISHED, check_response_now, tokens_charge_now
@@ -217,5 +216,4 @@ async def responses_expire() -> None:
     ended = ApiResponse.objects.exclude(status__in=UNFINISHED).filter(next=None)
     await ended.filter(deleted_at__isnull=False).adelete()
     await ended.filter(is_stored=False, completed_at__lt=now - UNSTORED_KEPT).adelete()
-    await allowances_forget()
     await ended.filter(conversation=None, completed_at__lt=now - STORED_KEPT).adelete()

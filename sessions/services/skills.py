@@ -80,8 +80,23 @@ async def _kept(bundle: bytes) -> AsyncIterator[uuid.UUID]:
         raise
 
 
-async def skill_set_default(*, skill: Skill, version: SkillVersion) -> None:
-    await Skill.objects.filter(id=skill.id).aupdate(default_version=version.number)
+@database_sync_to_async
+def skill_set_default(*, skill: Skill, version: SkillVersion) -> None:
+    """Raises: NotFoundError when one of them has gone meanwhile."""
+    with transaction.atomic():
+        row = _locked(skill)
+        if not SkillVersion.objects.filter(id=version.id).exists():
+            raise NotFoundError("There is no such version.")
+        row.default_version = version.number
+        row.save(update_fields=["default_version"])
+
+
+def _locked(skill: Skill) -> Skill:
+    """Within a transaction. Raises: NotFoundError."""
+    row = Skill.objects.select_for_update().filter(id=skill.id).first()
+    if row is None:
+        raise NotFoundError("There is no such skill.")
+    return row
 
 
 async def skill_delete(*, skill: Skill) -> None:
@@ -93,12 +108,13 @@ async def skill_delete(*, skill: Skill) -> None:
 
 
 async def skill_version_delete(*, skill: Skill, version: SkillVersion) -> None:
-    """With the last version the skill goes. Raises: ConflictError for the default of several."""
+    """With the last version the skill goes. Raises: ConflictError for the default of several,
+    NotFoundError."""
 
     @database_sync_to_async
     def write() -> None:
         with transaction.atomic():
-            row = Skill.objects.select_for_update().get(id=skill.id)
+            row = _locked(skill)
             others = SkillVersion.objects.filter(skill=row).exclude(id=version.id)
             if not others.exists():
                 row.delete()

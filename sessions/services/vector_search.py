@@ -9,9 +9,9 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from django.db import connection
-from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.db.models import QuerySet
 
+from sessions import selectors
 from sessions.models import VectorBlock, VectorChunk, VectorStoreFile
 from sessions.search.embedding import Block, Vector, embedder, similarities
 from sessions.search.filters import Filter, matches
@@ -63,21 +63,11 @@ async def vector_search(search: Search) -> list[Found]:
     return await _found(best(scores, count=search.max_results, threshold=search.threshold))
 
 
-def searchable(store_ids: Sequence[uuid.UUID]) -> QuerySet[VectorStoreFile]:
-    is_alive = Q(file__expires_at=None) | Q(file__expires_at__gt=timezone.now())
-    return VectorStoreFile.objects.filter(
-        is_alive,
-        store__in=store_ids,
-        store__deleted_at=None,
-        status=VectorStoreFile.Status.COMPLETED,
-        deleted_at=None,
-        file__isnull=False,
-    )
-
-
 async def _files(search: Search) -> list[QuerySet[VectorStoreFile]]:
     """All of the stores, or those that the condition leaves, some at a time."""
-    rows = searchable(search.store_ids)
+    rows = selectors.vector_store_file_rows(stores=search.store_ids).filter(
+        store__deleted_at=None, status=VectorStoreFile.Status.COMPLETED
+    )
     if search.condition is None:
         return [rows]
     condition = search.condition

@@ -105,6 +105,10 @@ async def test_without_any_of_it_nothing_is_set_up(client: openai.AsyncOpenAI) -
         ({"mounts": [{"name": "models", "path": "/dev/shm"}]}, "mounts[0].path"),
         ({"mounts": [{"name": "models", "path": "/mnt"}]}, "mounts[0].path"),
         ({"mounts": [{"name": "models", "path": "/mnt/data/x"}]}, "mounts[0].path"),
+        *(
+            ({"mounts": [{"name": "models", "path": path}]}, "mounts[0].path")
+            for path in ("/.skills", "/.skills/a", "/home", "/home/oai", "/home/oai/skills/a")
+        ),
         ({"mounts": [{"name": "models"}, {"name": "models"}]}, "mounts[1].path"),
         (
             {"mounts": [{"name": "models"}, {"name": "cache", "path": "/mnt/models/x"}]},

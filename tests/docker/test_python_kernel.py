@@ -44,8 +44,9 @@ async def test_a_waiting_kernel_is_no_work_and_one_that_computes_is(
 ) -> None:
     """So that it keeps no container from being suspended."""
     sandbox = await connect(await backend.create(spec(names.SLIM_IMAGE)))
-    await run(sandbox, PythonKernel(), "a", "import os; pid = os.getppid()")
-    assert not sandbox.is_in_use
+    kernel = PythonKernel()
+    await run(sandbox, kernel, "a", "import os; pid = os.getppid()")
+    in_use = [sandbox.is_in_use]
     before = await sandbox.usage(with_programs=True)
     assert before.programs == 2, "the kernel and its worker"
     reading = ExecRequest("w", (SHELL, "-c", "sleep 2"))
@@ -54,6 +55,12 @@ async def test_a_waiting_kernel_is_no_work_and_one_that_computes_is(
     assert before.cpu_seconds is not None
     assert after.cpu_seconds is not None
     assert after.cpu_seconds - before.cpu_seconds < 0.5
+    argv, env = kernel.client("c", "while True: pass", is_known=True)
+    computing = await sandbox.exec(ExecRequest("c", argv, env=env))
+    in_use.append(sandbox.is_in_use)
+    await computing.stop()
+    await follow(computing)
+    assert [*in_use, sandbox.is_in_use] == [False, True, False]
 
 
 async def test_a_kernel_that_was_killed_is_replaced_by_the_next(

@@ -140,6 +140,7 @@ BOMB = """<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa">""" + "".join(
         pdf("x")[:200],
         b"PK\x03\x04 nothing more",
         docx("<w:document"),
+        docx("<!DOCTYPE x>" + WORD.format(PARAGRAPH.format("a"))),
         docx(BOMB + "]>" + WORD.replace('xmlns:w="w"', 'xmlns:w="w" ').format("&i;")),
     ],
 )

@@ -144,7 +144,7 @@ class PythonKernel:
             keep_log=False,
         )
         end = await _end_of(await sandbox.exec(request))
-        return end.ending.kind == "exit" and end.ending.exit_code in (0, 3)
+        return end.ending.kind == "exit" and end.ending.exit_code == 0
 
     async def shown(self, sandbox: Sandbox, shell: str, call_id: str) -> list[str]:
         """The pictures of a call, as `data:` URLs. Raises: NoKernelError."""

@@ -15,8 +15,6 @@ import struct
 import sys
 from typing import Any
 
-SETTLED, NEW_ONE = 0, 3
-
 
 def say(text: str) -> None:
     os.write(1, ("[" + text + "]\n").encode())
@@ -68,9 +66,7 @@ def settle(path: str) -> int:
     """Wait until no code runs. Raises: OSError."""
     connection = open_call(path, {"settle": True}, 1)
     told = json.loads(connection.makefile().readline() or "{}")
-    if "fresh" not in told:
-        return 1
-    return NEW_ONE if told["fresh"] else SETTLED
+    return 0 if told.get("settled") else 1
 
 
 def main() -> None:

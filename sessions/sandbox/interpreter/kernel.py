@@ -232,7 +232,7 @@ class Kernel:
         if self._current is None:
             for call in self._settling:
                 if self._adopts_orphans:
-                    call.tell(fresh=self._is_fresh)
+                    call.tell(settled=True)
                 call.close()
             self._settling.clear()
 
@@ -307,11 +307,16 @@ def receive_request(connection: socket.socket) -> tuple[dict[str, Any], int]:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             (output,) = struct.unpack("i", data[:4])
             os.set_inheritable(output, False)
-    if len(head) < _LENGTH.size:
-        raise OSError("hung up")
-    request = json.loads(_read_exactly(connection, _LENGTH.unpack(head)[0]))
-    if not isinstance(request, dict):
-        raise TypeError("no request")
+    try:
+        if len(head) < _LENGTH.size:
+            raise OSError("hung up")
+        request = json.loads(_read_exactly(connection, _LENGTH.unpack(head)[0]))
+        if not isinstance(request, dict):
+            raise TypeError("no request")
+    except BaseException:
+        if output >= 0:
+            os.close(output)
+        raise
     return request, output
 
 
