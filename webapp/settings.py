@@ -27,7 +27,7 @@ BERTH_INSTALLATION_ID = (
 # Host names the app answers to. `BERTH_URL` is where browsers reach it, for example behind a proxy.
 _public_host = BIND if BIND not in {"0.0.0.0", "::"} else "localhost"  # noqa: S104
 BERTH_URL_IS_GIVEN = bool(env_str("BERTH_URL"))
-BERTH_URL = env_str("BERTH_URL", f"http://{_public_host}:{PORT}")
+BERTH_URL = env_str("BERTH_URL", f"http://{_public_host}:{PORT}").rstrip("/")
 _url = urlsplit(BERTH_URL)
 if _url.scheme not in {"http", "https"} or not _url.hostname:
     raise ImproperlyConfigured(f"BERTH_URL must be an http(s) address, not {BERTH_URL!r}.")

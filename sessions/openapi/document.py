@@ -28,9 +28,14 @@ CLIENT_ID = {
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-@lru_cache(maxsize=4)
 def document(server_url: str) -> dict[str, Any]:
-    """An OpenAPI 3.1 document. `server_url` is the base URL, with `/v1`. Not to be changed."""
+    """An OpenAPI 3.1 document. `server_url` is the base URL, with `/v1`. Not to be changed. Making
+    it takes seconds the first time."""
+    return {**_document(), "servers": [{"url": server_url}]}
+
+
+@lru_cache(maxsize=1)
+def _document() -> dict[str, Any]:
     served = addresses(ROOT)
     components = Components(_models(served))
     paths: dict[str, Any] = {}
@@ -49,7 +54,6 @@ def document(server_url: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Berth", "version": "1.0.0", "description": DESCRIPTION},
-        "servers": [{"url": server_url}],
         "security": [{"key": []}],
         "tags": [{"name": name, "description": text} for name, text in tags.items()],
         "paths": paths,

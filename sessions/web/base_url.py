@@ -9,7 +9,6 @@ from django.http import HttpRequest
 def base_url(request: HttpRequest) -> str:
     """By the address that the browser asked. A proxy that ends TLS need not say so where
     `BERTH_URL` does."""
-    public = settings.BERTH_URL.rstrip("/")
-    if urlsplit(public).netloc == request.get_host():
-        return f"{public}/v1"
+    if urlsplit(settings.BERTH_URL).netloc == request.get_host():
+        return f"{settings.BERTH_URL}/v1"
     return request.build_absolute_uri("/v1")

@@ -53,9 +53,12 @@ def test_fields_are_expanded_in_place_as_deep_as_they_go(reference: Page) -> Non
 
 
 def test_a_request_can_be_copied(reference: Page, server: ServerProcess) -> None:
+    reference.context.grant_permissions(["clipboard-read", "clipboard-write"])
     reference.goto(reference.url + "#listContainers")
     reference.locator("#listContainers").get_by_role("button", name="Copy the request").click()
-    expect(reference.locator(".toast-text").first).to_be_visible()
+    expect(reference.locator(".toast-text").first).to_have_text("Copied.")
+    copied = reference.evaluate("navigator.clipboard.readText()")
+    assert f"{server.url}/v1/containers" in copied
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-PAGES = ["/", "/account/", "/reference/", "/no/such/page/"]
+PAGES = ["/", "/account/", "/account/code/", "/skills/", "/reference/", "/no/such/page/"]
 
 
 @pytest.mark.parametrize("path", PAGES)

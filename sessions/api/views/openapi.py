@@ -1,6 +1,8 @@
 """`/v1/openapi.json`: what is served here, for programs that make clients or requests of it."""
 
+import asyncio
 import json
+from functools import lru_cache
 from hashlib import sha256
 
 from django.conf import settings
@@ -20,11 +22,17 @@ async def openapi(request: HttpRequest) -> HttpResponseBase:
         message = f"Not allowed to {request.method} on {request.path}."
         headers = {"Allow": "GET, HEAD"}
         return ApiError(405, message, code="method_not_supported", headers=headers).to_response()
-    data = json.dumps(document(f"{settings.BERTH_URL}/v1"), ensure_ascii=False).encode()
-    etag = f'"{sha256(data).hexdigest()[:32]}"'
+    data, etag = await asyncio.to_thread(_served, f"{settings.BERTH_URL}/v1")
     headers = {"ETag": etag, "Cache-Control": f"public, max-age={MAX_AGE_S}"}
     if request.headers.get("If-None-Match") == etag:
         return HttpResponse(status=304, headers=headers)
     # Pages of other places may read it: editors and viewers of such documents do.
     headers["Access-Control-Allow-Origin"] = "*"
     return HttpResponse(data, content_type="application/json", headers=headers)
+
+
+@lru_cache(maxsize=1)
+def _served(server_url: str) -> tuple[bytes, str]:
+    """The document's bytes and their tag."""
+    data = json.dumps(document(server_url), ensure_ascii=False).encode()
+    return data, f'"{sha256(data).hexdigest()[:32]}"'

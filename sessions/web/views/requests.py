@@ -89,15 +89,6 @@ def _named(response: ApiResponse) -> dict[str, Any]:
     }
 
 
-async def _find(
-    request: UserHttpRequest, session_id: uuid.UUID, response_id: uuid.UUID
-) -> tuple[Session, ApiResponse]:
-    """Raises: NotFoundError."""
-    session = await selectors.session_get(user=request.user, session_id=session_id)
-    response = await selectors.session_response_get(session=session, response_id=response_id)
-    return session, response
-
-
 def _pretty(value: object) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     if len(text) <= MAX_SHOWN_CHARACTERS:
@@ -111,7 +102,8 @@ async def request_events(
     request: UserHttpRequest, session_id: uuid.UUID, response_id: uuid.UUID
 ) -> HttpResponseBase:
     """The events of a stream so far, one JSON object a line."""
-    _, response = await _find(request, session_id, response_id)
+    session = await selectors.session_get(user=request.user, session_id=session_id)
+    response = await selectors.session_response_get(session=session, response_id=response_id)
     return StreamingHttpResponse(_events(response), content_type="text/plain; charset=utf-8")
 
 

@@ -34,15 +34,18 @@ STREAMS = frozenset({"stdout", "stderr", "pty"})
 @signed_in
 async def session_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpResponseBase:
     session = await selectors.session_get(user=request.user, session_id=session_id)
-    if session.is_chat:
-        return render(request, "sessions/chat.html", await _chat_context(request, session))
     context = {
         "agent_session": session,
         "session_id": session.id,
         "owner_name": session.owner.get_username() if session.owner != request.user else "",
         "model_note": MODEL_NOTES.get(session.provider, ""),
-        "is_bare": await selectors.session_is_bare(session=session),
         "has_requests": await selectors.session_has_requests(session=session),
+    }
+    if session.is_chat:
+        # Without a container: nothing of what one might use is shown.
+        return render(request, "sessions/chat.html", context)
+    context |= {
+        "is_bare": await selectors.session_is_bare(session=session),
         "limit_rows": limit_rows(session, has_disk_quota=await runtime().has_disk_quota()),
         "skills": await selectors.session_skills(session=session),
         "expiry_choices": expiry_choices(session.expires_after_s),
@@ -50,17 +53,6 @@ async def session_page(request: UserHttpRequest, session_id: uuid.UUID) -> HttpR
         "max_upload_bytes": services.MAX_UPLOAD_BYTES,
     }
     return render(request, "sessions/session.html", context)
-
-
-async def _chat_context(request: UserHttpRequest, session: Session) -> dict[str, Any]:
-    """Of one without a container: nothing of what it might use is shown."""
-    return {
-        "agent_session": session,
-        "session_id": session.id,
-        "owner_name": session.owner.get_username() if session.owner != request.user else "",
-        "model_note": MODEL_NOTES.get(session.provider, ""),
-        "has_requests": await selectors.session_has_requests(session=session),
-    }
 
 
 def limit_rows(session: Session, *, has_disk_quota: bool | None) -> list[tuple[str, str]]:

@@ -64,13 +64,18 @@ function renderState() {
 }
 
 function onEvents(events) {
-  for (const event of events) if (concernsState(event.type)) applyEvent(state, event);
+  let isStateChanged = false;
+  for (const event of events) {
+    if (!concernsState(event.type)) continue;
+    applyEvent(state, event);
+    isStateChanged = true;
+  }
   timeline.write(events);
   const { seq } = events[events.length - 1];
   root.dataset.seq = String(seq);
   socket.ack(seq);
   // A replay would flicker through every state the session ever had.
-  if (isCaughtUp) renderState();
+  if (isCaughtUp && isStateChanged) renderState();
 }
 
 function onControl(frame) {
@@ -90,7 +95,11 @@ function onState(socketState) {
   root.dataset.connected = String(isOnline);
   connection.update(socketState);
   renderStop();
-  if (socketState.name === "ended" && socketState.code === CLOSE_NOT_FOUND) header.setGone();
+  if (socketState.name === "ended" && socketState.code === CLOSE_NOT_FOUND) {
+    state.running = null;
+    renderStop();
+    header.setGone();
+  }
 }
 
 const socket = new SessionSocket(urls.socketUrl, { onEvents, onControl, onState });
