@@ -8,11 +8,13 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 
 from sessions import services
 from sessions.api.errors import ApiError
+from sessions.api.sse import KEEP_ALIVE, KEEP_ALIVE_S, all_of, begun, event_stream, frame
+from sessions.downloads.responses import PiecesResponse
 from sessions.events.follow import follow
 from sessions.events.types import StoredEvent
 from sessions.models import ApiResponse, Session
@@ -26,10 +28,7 @@ logger = logging.getLogger(__name__)
 ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 LOOK_EVERY = 10
 """Seconds without an event after which it is asked whether the session is still there."""
-KEEP_ALIVE_S = 15.0
-"""Clients take silence for a broken connection; a comment is none."""
 SPACE = b" "
-CONTENT_TYPE = "text/event-stream; charset=utf-8"
 
 
 async def events_of(
@@ -117,14 +116,7 @@ async def answer(response: ApiResponse, *, stops: bool) -> HttpResponseBase:
         ) from error
     if first != SPACE:
         return HttpResponse(first, content_type="application/json")
-    return StreamingHttpResponse(_all(first, pieces), content_type="application/json")
-
-
-async def _all(first: bytes, rest: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(rest):
-        yield first
-        async for piece in rest:
-            yield piece
+    return PiecesResponse(all_of(first, pieces), "application/json")
 
 
 async def _pieces(response: ApiResponse, *, stops: bool) -> AsyncGenerator[bytes, None]:
@@ -143,18 +135,15 @@ async def _pieces(response: ApiResponse, *, stops: bool) -> AsyncGenerator[bytes
     yield json.dumps(resource(row)).encode()
 
 
-def stream(
+async def stream(
     response: ApiResponse,
     *,
     stops: bool,
     starting_after: int | None = None,
     include: Collection[str] = (),
-) -> StreamingHttpResponse:
+) -> HttpResponseBase:
     frames = _frames(response, include, stops=stops, starting_after=starting_after)
-    answer = StreamingHttpResponse(frames, content_type=CONTENT_TYPE)
-    answer["Cache-Control"] = "no-cache"
-    answer["X-Accel-Buffering"] = "no"
-    return answer
+    return event_stream(await begun(frames) if stops else frames)
 
 
 async def _frames(
@@ -175,17 +164,11 @@ async def _frames(
             if event is None:
                 if loop.time() - said_at >= KEEP_ALIVE_S:
                     said_at = loop.time()
-                    yield b": keep-alive\n\n"
+                    yield KEEP_ALIVE
                 continue
             if event["type"] in ENDS:
                 # Also for whoever saw more of it than is left to tell, for its session is gone.
                 event["sequence_number"] = max(event["sequence_number"], seen + 1)
             if event["sequence_number"] > seen:
                 said_at = loop.time()
-                yield _frame(event)
-
-
-def _frame(event: dict[str, Any]) -> bytes:
-    # JSON leaves no line break unescaped.
-    data = json.dumps(event, separators=(",", ":"))
-    return f"event: {event['type']}\ndata: {data}\n\n".encode()
+                yield frame(event)

@@ -7,11 +7,12 @@ from typing import Any, TypeAlias
 import openai
 import pytest
 from django.contrib.auth.models import User
+from django.http import HttpResponse
 from typing_extensions import override
 
 from sessions import services
 from sessions.api import response_stream
-from sessions.models import ApiResponse, Event, Session
+from sessions.models import ApiResponse, Event, Session, Turn, TurnStatus
 from sessions.providers.base import (
     AssistantMessage,
     Delta,
@@ -26,6 +27,7 @@ from sessions.runtime.process import Runtime
 from sessions.runtime.reaper import stop_abandoned
 from sessions.runtime.supervisor import Supervisor
 from tests.api.conftest import ClientOf
+from tests.api.test_responses import until
 from tests.scripted_models import ScriptedModels
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("supervisor")]
@@ -234,6 +236,26 @@ async def test_one_that_cannot_be_told_keeps_no_other(
     statuses = [row.status async for row in unsettled.order_by("id")]
     assert sorted(statuses) == ["completed", "failed"]
     assert len(made) == 2
+
+
+async def test_a_program_that_leaves_before_the_first_byte_stops_what_it_asked_for(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads what its answer was to be made of."""
+
+    def unread(_frames: object) -> HttpResponse:
+        return HttpResponse(content_type="text/event-stream")
+
+    monkeypatch.setattr(response_stream, "event_stream", unread)
+    stream = await client.responses.create(
+        model="m", input="```bash\nsleep 300\n```", tools=[SHELL], stream=True
+    )
+    assert [event async for event in stream] == []
+
+    async def is_under_way() -> bool:
+        return await Turn.objects.exclude(status=TurnStatus.ENDED).aexists()
+
+    await until(is_under_way, is_there=False)
 
 
 async def test_nothing_is_woken_by_a_pass_that_found_nothing_to_stop(

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models import QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from sessions import selectors, services
 from sessions.api.chat import (
@@ -23,8 +23,8 @@ from sessions.api.chat_request import ChatCall, start
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError, not_found
 from sessions.api.paging import page_of_rows, unknown_after
-from sessions.api.response_stream import CONTENT_TYPE
 from sessions.api.schema import Deleted, Identified, ListPage, NoBody, NoQuery, Unmodelled
+from sessions.api.sse import event_stream
 from sessions.errors import NotFoundError
 from sessions.models import ChatCompletion
 from sessions.providers.chat_answer import ChatRefusalError, frame
@@ -67,9 +67,7 @@ async def chat_create(call: ChatCall) -> HttpResponseBase:
         raise _api_error(error) from error
     answer: HttpResponseBase
     if call.body.stream:
-        answer = StreamingHttpResponse(_frames(first, pieces), content_type=CONTENT_TYPE)
-        answer["Cache-Control"] = "no-cache"
-        answer["X-Accel-Buffering"] = "no"
+        answer = event_stream(_frames(first, pieces))
     else:
         await pieces.aclose()
         answer = HttpResponse(first, content_type="application/json")

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -21,9 +20,8 @@ from sessions.api.execs import (
     stdin_of,
 )
 from sessions.api.lookups import find_container
-from sessions.api.response_stream import CONTENT_TYPE, KEEP_ALIVE_S
 from sessions.api.schema import NoQuery, Unmodelled
-from sessions.downloads.responses import PiecesResponse
+from sessions.api.sse import KEEP_ALIVE, KEEP_ALIVE_S, begun, event_stream, frame
 from sessions.errors import BerthError
 from sessions.events.types import Output, OutputDropped
 from sessions.models import Session
@@ -50,7 +48,7 @@ async def exec_run(call: Call[RunExec, NoQuery], container_id: str) -> HttpRespo
     if call.body.stream:
         queue: asyncio.Queue[Piece] = asyncio.Queue(QUEUED_PIECES)
         running = await runtime().execs.start(session, spec, queue.put)
-        return _stream(session, call.body, running, queue)
+        return event_stream(await begun(_frames(session, call.body, running, queue)))
     printed = Printed(call.body.encoding, call.body.max_output_bytes)
     return JsonResponse((await _whole(session, spec, printed)).to_json())
 
@@ -65,49 +63,40 @@ async def _whole(session: Session, spec: ExecSpec, printed: Printed) -> Containe
     return exec_resource(session, running.call_id, printed=printed, ended=ended)
 
 
-def _stream(
-    session: Session, body: RunExec, running: RunningExec, queue: "asyncio.Queue[Piece]"
-) -> HttpResponseBase:
-    answer = PiecesResponse(_frames(session, body, running, queue), CONTENT_TYPE)
-    answer["Cache-Control"] = "no-cache"
-    answer["X-Accel-Buffering"] = "no"
-    return answer
-
-
 async def _frames(
     session: Session, body: RunExec, running: RunningExec, queue: "asyncio.Queue[Piece]"
 ) -> AsyncGenerator[bytes, None]:
     number = 0
 
-    def frame(kind: str, **fields: Any) -> bytes:
+    def told(kind: str, **fields: Any) -> bytes:
         nonlocal number
         event = {"type": kind, "sequence_number": number, **fields}
         number += 1
-        return f"event: {kind}\ndata: {json.dumps(event, separators=(',', ':'))}\n\n".encode()
+        return frame(event)
 
     texts = PieceText(body.encoding)
     cut: dict[str, bool] = {}
     try:
-        yield frame("exec.started", exec=exec_resource(session, running.call_id).to_json())
+        yield told("exec.started", exec=exec_resource(session, running.call_id).to_json())
         async for piece in _pieces(running, queue):
             if piece is None:
-                yield b": keep-alive\n\n"
+                yield KEEP_ALIVE
             elif isinstance(piece, OutputDropped):
                 cut[piece.stream] = True
                 texts.skip(piece.stream)
-                yield frame("exec.output.dropped", stream=piece.stream, bytes=piece.length)
+                yield told("exec.output.dropped", stream=piece.stream, bytes=piece.length)
             elif delta := texts.of(piece.stream, piece.content):
-                yield frame("exec.output.delta", stream=piece.stream, delta=delta)
+                yield told("exec.output.delta", stream=piece.stream, delta=delta)
         for stream in ("stdout", "stderr"):
             if delta := texts.of(stream, b"", is_last=True):
-                yield frame("exec.output.delta", stream=stream, delta=delta)
+                yield told("exec.output.delta", stream=stream, delta=delta)
         try:
             ended = running.ended.result()
         except BerthError as error:
-            yield frame("error", **error_fields(from_berth(error)))
+            yield told("error", **error_fields(from_berth(error)))
         else:
             done = exec_resource(session, running.call_id, cut=cut, ended=ended)
-            yield frame("exec.completed", exec=done.to_json())
+            yield told("exec.completed", exec=done.to_json())
     finally:
         running.stop()
 

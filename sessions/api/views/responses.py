@@ -44,7 +44,7 @@ async def response_create(call: Call[CreateResponse, NoQuery]) -> HttpResponseBa
     response = await queue(call)
     stops = bool(response.holder)
     if call.body.stream:
-        return response_stream.stream(response, stops=stops)
+        return await response_stream.stream(response, stops=stops)
     if response.is_background:
         return _answer(await settle(response))
     return await response_stream.answer(response, stops=stops)
@@ -62,7 +62,9 @@ async def response_get(call: Call[NoBody, ResponseQuery], response_id: str) -> H
     response = await find_response(call, response_id)
     if call.query.stream:
         after = call.query.starting_after
-        return response_stream.stream(response, stops=False, starting_after=after, include=include)
+        return await response_stream.stream(
+            response, stops=False, starting_after=after, include=include
+        )
     return _answer(await settle(response), include)
 
 
