@@ -253,7 +253,8 @@ async def test_a_program_that_leaves_before_the_first_byte_stops_what_it_asked_f
     assert [event async for event in stream] == []
 
     async def is_under_way() -> bool:
-        return await Turn.objects.exclude(status=TurnStatus.ENDED).aexists()
+        ended = (TurnStatus.ENDED, TurnStatus.REMOVED)
+        return await Turn.objects.exclude(status__in=ended).aexists()
 
     await until(is_under_way, is_there=False)
 
