@@ -45,6 +45,7 @@ from sessions.services.file_uploads import (
     file_upload_discard,
     file_uploads_expire,
 )
+from sessions.services.guesses import GUESS_WINDOW_S, guess_count, guesses_forget
 from sessions.services.idleness import (
     MAX_EXPIRES_AFTER_S,
     MIN_EXPIRES_AFTER_S,
@@ -143,6 +144,7 @@ from sessions.services.work import (
 from sessions.services.wrong_keys import wrong_key_note
 
 __all__ = [
+    "GUESS_WINDOW_S",
     "INDEXING_TOPIC",
     "MAX_EXPIRES_AFTER_S",
     "MAX_OPEN_SHELLS",
@@ -191,6 +193,8 @@ __all__ = [
     "file_upload_create",
     "file_upload_discard",
     "file_uploads_expire",
+    "guess_count",
+    "guesses_forget",
     "refusal",
     "request_spend",
     "response_create",

@@ -12,10 +12,12 @@ from sessions import services
 from sessions.errors import NotFoundError
 from sessions.web.forms import SignInForm
 from sessions.web.http import safe_next, uncached
-from sessions.web.throttle import WINDOW_S, attempt_is_allowed, attempts_forget
+from sessions.web.throttle import attempt_is_allowed, attempts_forget
 
 WRONG = "The user name and the password do not belong together."
-TOO_MANY = f"Too many attempts. Wait {WINDOW_S // 60} minutes, or sign in with a link."
+TOO_MANY = (
+    f"Too many attempts. Wait {services.GUESS_WINDOW_S // 60} minutes, or sign in with a link."
+)
 
 
 @sensitive_post_parameters("password")
