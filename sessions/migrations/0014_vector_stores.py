@@ -109,7 +109,7 @@ class Migration(migrations.Migration):
                 ('store_id', models.UUIDField()),
                 ('number', models.PositiveIntegerField()),
                 ('text', models.TextField()),
-                ('file', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chunks', to='agent_sessions.vectorstorefile')),
+                ('file', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='chunks', to='agent_sessions.vectorstorefile')),
             ],
         ),
         migrations.CreateModel(
@@ -119,7 +119,7 @@ class Migration(migrations.Migration):
                 ('first', models.PositiveIntegerField()),
                 ('counts', models.BinaryField()),
                 ('vectors', models.BinaryField()),
-                ('file', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='blocks', to='agent_sessions.vectorstorefile')),
+                ('file', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='blocks', to='agent_sessions.vectorstorefile')),
             ],
         ),
         migrations.AddIndex(

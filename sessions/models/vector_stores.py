@@ -106,7 +106,9 @@ class VectorChunk(models.Model):
     """A piece of a file's text. The words of all are indexed by the database's own means, see the
     migration that makes this table."""
 
-    file = models.ForeignKey(VectorStoreFile, on_delete=models.CASCADE, related_name="chunks")
+    file = models.ForeignKey(
+        VectorStoreFile, on_delete=models.CASCADE, related_name="chunks", db_index=False
+    )
     store_id = models.UUIDField()
     """Of `file`, for the index of words."""
     number = models.PositiveIntegerField()
@@ -126,7 +128,9 @@ class VectorChunk(models.Model):
 class VectorBlock(models.Model):
     """Vectors of pieces that follow one another, in one row: a search reads all of them."""
 
-    file = models.ForeignKey(VectorStoreFile, on_delete=models.CASCADE, related_name="blocks")
+    file = models.ForeignKey(
+        VectorStoreFile, on_delete=models.CASCADE, related_name="blocks", db_index=False
+    )
     first = models.PositiveIntegerField()
     """Number of the first piece."""
     counts = models.BinaryField()
