@@ -168,10 +168,10 @@ async def test_refusals_cost_no_look_at_the_database(
 
 async def test_rows_that_say_nothing_are_removed(transactional_db: None, clock: list[int]) -> None:
     await Allowances().spend(Limit("requests key 1", 5))
-    await services.responses_expire()
+    await services.allowances_forget()
     assert await Allowance.objects.acount() == 1
     clock[0] += 200_000_000
-    await services.responses_expire()
+    await services.allowances_forget()
     assert not await Allowance.objects.aexists()
 
 
