@@ -62,6 +62,7 @@ async def start(call: ChatCall) -> StartedChat:
         request=sent,
         messages=sent["messages"],
         lease=lease,
+        api_key=call.key,
         metadata=body.metadata or {},
         is_stored=bool(body.store),
     )

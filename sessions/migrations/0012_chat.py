@@ -38,6 +38,7 @@ class Migration(migrations.Migration):
                 ('output_tokens', models.BigIntegerField(default=0)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('completed_at', models.DateTimeField(blank=True, null=True)),
+                ('api_key', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='chat_completions', to='agent_sessions.apikey')),
                 ('owner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='chat_completions', to=settings.AUTH_USER_MODEL)),
                 ('session', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='chat_completions', to='agent_sessions.session')),
                 ('turn', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='chat_completion', to='agent_sessions.turn')),

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils import timezone
 from typing_extensions import override
 
+from sessions.models.access import ApiKey
 from sessions.models.session import Session, Turn
 
 
@@ -30,6 +31,9 @@ class ChatCompletion(models.Model):
     )
     turn = models.OneToOneField(
         Turn, on_delete=models.SET_NULL, null=True, related_name="chat_completion"
+    )
+    api_key = models.ForeignKey(
+        ApiKey, on_delete=models.SET_NULL, null=True, blank=True, related_name="chat_completions"
     )
     provider = models.CharField(max_length=32)
     model = models.CharField(max_length=200)

@@ -58,6 +58,8 @@ from sessions.services.rate_limits import (
     duration,
     refusal,
     request_spend,
+    tokens_charge,
+    tokens_check,
     tokens_standing_now,
 )
 from sessions.services.responses import (
@@ -231,6 +233,8 @@ __all__ = [
     "stored_file_path",
     "stored_files_expire",
     "title_from",
+    "tokens_charge",
+    "tokens_check",
     "tokens_standing_now",
     "turn_remove",
     "turn_set_status",

@@ -22,10 +22,11 @@ from sessions.events.types import (
     TurnEndReason,
     TurnStarted,
 )
-from sessions.models import ChatCompletion, Session, Turn, TurnStatus
+from sessions.models import ApiKey, ChatCompletion, Session, Turn, TurnStatus
 from sessions.models import SessionStatus as Status
 from sessions.sandbox.limits import Limits
 from sessions.services.chat_prefix import Message, digests, first_said, last_said, shown
+from sessions.services.rate_limits import check_tokens_now, tokens_charge_now
 from sessions.services.work import (
     MAX_TEXT_BYTES,
     check_room_now,
@@ -50,6 +51,7 @@ class NewChat:
     messages: Sequence[Message]
     lease: str
     """Of the process that asks the model."""
+    api_key: ApiKey | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     is_stored: bool = False
 
@@ -70,11 +72,12 @@ class ChatEnd:
 
 async def chat_begin(*, owner: User, new: NewChat) -> ChatCompletion:
     """A running turn, with `session` and `turn` loaded: of the session whose conversation goes on,
-    else of a new one."""
+    else of a new one. Raises: TooManyRequestsError, ConflictError."""
 
     @database_sync_to_async
     def write() -> ChatCompletion:
         with transaction.atomic():
+            check_tokens_now(owner_id=owner.pk, key=new.api_key)
             found = digests(new.messages)
             session, known = _going_on_now(owner, found) or (_new_session_now(owner, new), 0)
             return _begin_now(owner, session, new, known, found[-1])
@@ -154,6 +157,7 @@ def _begin_now(
         owner=owner,
         session=session,
         turn=turn,
+        api_key=new.api_key,
         provider=new.provider,
         model=new.model,
         request=dict(new.request) if new.is_stored else shortened(new.request),
@@ -196,6 +200,8 @@ async def chat_end(
         with transaction.atomic():
             _end_now(chat, lease, end)
             ChatCompletion.objects.filter(id=chat.id).update(**_ended_fields(end, messages))
+            tokens = end.input_tokens + end.output_tokens
+            tokens_charge_now(owner_id=chat.owner_id, key_id=chat.api_key_id, tokens=tokens)
 
     await write()
     if chat.session_id is not None:

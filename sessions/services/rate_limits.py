@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
 
@@ -57,17 +58,27 @@ def check_response_now(*, owner: User, key: ApiKey | None) -> None:
     if key is not None:
         at_most = _own(key.max_responses, settings.BERTH_KEY_MAX_RESPONSES)
         _check_at_a_time(at_most, under_way.filter(api_key=key).count(), "API key")
-    for limit in _limits("tokens", owner.pk, key):
+    check_tokens_now(owner_id=owner.pk, key=key)
+
+
+def check_tokens_now(*, owner_id: int, key: ApiKey | None) -> None:
+    """Whether a model may be asked. Raises: TooManyRequestsError."""
+    for limit in _limits("tokens", owner_id, key):
         standing = allowance_look_now(limit)
         if not standing.is_allowed:
             raise refusal("tokens", standing)
 
 
-def tokens_charge_now(*, owner_id: int, key: ApiKey | None, tokens: int) -> None:
-    """What a response that ended has used."""
+def tokens_charge_now(*, owner_id: int, key_id: int | None, tokens: int) -> None:
+    """What a call of a model that ended has used."""
     if tokens > 0:
+        key = ApiKey.objects.filter(id=key_id).first() if key_id is not None else None
         for limit in _limits("tokens", owner_id, key):
             allowance_charge_now(limit, tokens)
+
+
+tokens_check = database_sync_to_async(check_tokens_now)
+tokens_charge = database_sync_to_async(tokens_charge_now)
 
 
 def refusal(kind: Kind, standing: Standing) -> TooManyRequestsError:

@@ -187,9 +187,7 @@ def response_end(
         if not rows.update(output=list(output), **fields):
             return
         tokens = fields.get("input_tokens", 0) + fields.get("output_tokens", 0)
-        key_id = response.api_key_id
-        key = ApiKey.objects.filter(id=key_id).first() if key_id is not None else None
-        tokens_charge_now(owner_id=response.owner_id, key=key, tokens=tokens)
+        tokens_charge_now(owner_id=response.owner_id, key_id=response.api_key_id, tokens=tokens)
         if response.conversation_id is None:
             return
         conversation = Conversation.objects.filter(id=response.conversation_id).first()

@@ -1,6 +1,7 @@
 """How much programs may ask for, and what they are told beyond that."""
 
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any, cast
 
@@ -11,14 +12,19 @@ from channels.db import database_sync_to_async
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.utils import timezone
+from typing_extensions import override
 
 from sessions import services
 from sessions.models import Allowance, ApiKey, ApiResponse
+from sessions.providers.base import Delta, Finished, ModelRequest
+from sessions.providers.scripted import ScriptedProvider
+from sessions.runtime.process import Runtime
 from sessions.runtime.request_bodies import SpoolingHandler
 from sessions.services import allowances, wrong_keys
 from sessions.services.allowances import Allowances, Limit
 from sessions.services.rate_limits import duration
 from tests.api.conftest import ClientOf
+from tests.scripted_models import ScriptedModels
 
 RESET = re.compile(r"(\d+m)?\d+(\.\d+)?(ms|s)")
 
@@ -225,6 +231,53 @@ async def test_tokens_are_charged_when_they_are_known(
     await client.models.list()  # takes none
     clock[0] += 11_000_000
     await client.responses.create(model="default", input="hi", background=True)
+
+
+ASKS: list[tuple[str, dict[str, Any]]] = [
+    ("/chat/completions", {"messages": [{"role": "user", "content": "Hi."}]}),
+    ("/responses/compact", {"input": "Remember the Elbe."}),
+]
+
+
+class Costly(ScriptedProvider):
+    """Says of each answer that it took ten tokens."""
+
+    @override
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Delta]:
+        async for delta in ScriptedProvider.stream(self, request):
+            yield Finished(7, 3) if isinstance(delta, Finished) else delta
+
+
+@pytest.mark.parametrize(("path", "asked"), ASKS)
+async def test_whatever_asks_a_model_is_charged_and_held_to_the_limit(
+    alice: User,
+    client_of: ClientOf,
+    sandbox_runtime: Runtime,
+    clock: list[int],
+    path: str,
+    asked: dict[str, Any],
+) -> None:
+    sandbox_runtime.models = ScriptedModels(Costly())
+    client = client_of(await key_with(alice, tokens_per_minute=600))
+
+    async def ask() -> int:
+        body = {"model": "scripted", **asked}
+        answer = await client.post(path, body=body, cast_to=httpx2.Response)
+        used: int = answer.json()["usage"]["total_tokens"]
+        return used
+
+    assert await ask() == 10
+    raw = await client.models.with_raw_response.list()
+    assert raw.headers["x-ratelimit-remaining-tokens"] == "590"
+    await services.tokens_charge(owner_id=alice.pk, key_id=await only_key(), tokens=1200)
+    with pytest.raises(openai.RateLimitError, match="on tokens per min"):
+        await ask()
+    clock[0] += 120_000_000
+    assert await ask() == 10
+
+
+async def only_key() -> int:
+    return (await ApiKey.objects.aget()).pk
 
 
 async def test_wrong_keys_are_slowed_and_right_ones_are_not_locked_out(

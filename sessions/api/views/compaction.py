@@ -10,6 +10,7 @@ from typing import Any, Literal
 from django.http import HttpResponseBase, JsonResponse
 from pydantic import Field
 
+from sessions import services
 from sessions.agent.compaction import compact
 from sessions.api.endpoint import Call, operation
 from sessions.api.errors import ApiError
@@ -93,6 +94,7 @@ async def response_compact(call: Call[CompactResponse, NoQuery]) -> HttpResponse
     """The next window as it is: what users said, and one item with a summary of all. The model of the
     request writes that; nothing is stored here."""
     body, owner_id = call.body, call.user.id
+    await services.tokens_check(owner_id=owner_id, key=call.key)
     choice = await chosen_model(body.model)
     provider = runtime().provider(choice.provider, choice.model)
     previous = await previous_of(call, body.previous_response_id)
@@ -105,6 +107,8 @@ async def response_compact(call: Call[CompactResponse, NoQuery]) -> HttpResponse
         raise ApiError(
             400, error.message, param="input", code="context_length_exceeded"
         ) from error
+    used = made.input_tokens + made.output_tokens
+    await services.tokens_charge(owner_id=owner_id, key_id=call.key.pk, tokens=used)
     said = [
         _message(item)
         for item in made.items
