@@ -1,7 +1,8 @@
 """Finding what calls name in vector stores, and how it is given back."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
@@ -9,7 +10,7 @@ from django.db.models import Count, Q, QuerySet, Sum
 from sessions import selectors
 from sessions.api.endpoint import Call
 from sessions.api.errors import ApiError, not_found
-from sessions.api.lookups import find_file
+from sessions.api.lookups import find_files, find_row
 from sessions.api.vector_stores import (
     Attributes,
     BatchObject,
@@ -23,8 +24,7 @@ from sessions.api.vector_stores import (
     StoreFileObject,
     VectorStoreObject,
 )
-from sessions.errors import NotFoundError
-from sessions.models import VectorStore, VectorStoreBatch, VectorStoreFile
+from sessions.models import StoredFile, VectorStore, VectorStoreBatch, VectorStoreFile
 from sessions.responses.ids import (
     FILE,
     VECTOR_STORE,
@@ -42,13 +42,12 @@ async def find_store(
     call: Call[Any, Any], store_id: str, *, param: str | None = None
 ) -> VectorStore:
     """Raises: ApiError."""
-    key = parse_id(VECTOR_STORE, store_id)
-    try:
-        if key is not None:
-            return await selectors.vector_store_get(owner=call.user, store_id=key)
-    except NotFoundError:
-        pass
-    raise not_found(f"Vector store with id '{store_id}' not found.", param=param)
+    return await find_row(
+        parse_id(VECTOR_STORE, store_id),
+        lambda key: selectors.vector_store_get(owner=call.user, store_id=key),
+        f"Vector store with id '{store_id}' not found.",
+        param,
+    )
 
 
 async def find_open_store(
@@ -84,22 +83,26 @@ async def find_batch(call: Call[Any, Any], store_id: str, batch_id: str) -> Vect
     return found
 
 
-async def new_file(
-    call: Call[Any, Any],
-    file_id: str,
-    *,
-    param: str,
-    attributes: Attributes | None = None,
-    chunking: Chunking | None = None,
-) -> NewStoreFile:
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    file_id: str
+    param: str
+    attributes: Attributes | None = None
+    chunking: Chunking | None = None
+
+
+async def new_files(call: Call[Any, Any], wanted: Sequence[WantedFile]) -> list[NewStoreFile]:
     """Raises: ApiError for a file that is not there, or another user's."""
-    file = await find_file(call, file_id, param=param)
-    if not isinstance(chunking, StaticChunking):
-        return NewStoreFile(file, attributes or {})
-    sizes = chunking.static
-    return NewStoreFile(
-        file, attributes or {}, sizes.max_chunk_size_tokens, sizes.chunk_overlap_tokens
-    )
+    files = await find_files(call, [(one.file_id, one.param) for one in wanted])
+    return [_new_file(file, one) for file, one in zip(files, wanted, strict=True)]
+
+
+def _new_file(file: StoredFile, wanted: WantedFile) -> NewStoreFile:
+    attributes = wanted.attributes or {}
+    if not isinstance(wanted.chunking, StaticChunking):
+        return NewStoreFile(file, attributes)
+    sizes = wanted.chunking.static
+    return NewStoreFile(file, attributes, sizes.max_chunk_size_tokens, sizes.chunk_overlap_tokens)
 
 
 # Resources

@@ -3,7 +3,6 @@
 import json
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpResponseBase, StreamingHttpResponse
@@ -14,13 +13,14 @@ from sessions.api.errors import ApiError
 from sessions.api.paging import page_between, unknown_after
 from sessions.api.schema import Deleted, NoBody, NoQuery
 from sessions.api.vector_store_lookups import (
+    WantedFile,
     batch_object,
     file_object,
     find_batch,
     find_open_store,
     find_store,
     find_store_file,
-    new_file,
+    new_files,
 )
 from sessions.api.vector_stores import (
     AddBatch,
@@ -43,14 +43,8 @@ async def file_create(call: Call[AddFile, NoQuery], store_id: str) -> StoreFileO
     """It is indexed afterwards. One that is there already is indexed anew."""
     store = await find_open_store(call, store_id)
     body = call.body
-    new = await new_file(
-        call,
-        body.file_id,
-        param="file_id",
-        attributes=body.attributes,
-        chunking=body.chunking_strategy,
-    )
-    await services.vector_store_files_add(store=store, files=[new])
+    wanted = WantedFile(body.file_id, "file_id", body.attributes, body.chunking_strategy)
+    await services.vector_store_files_add(store=store, files=await new_files(call, [wanted]))
     return file_object(await find_store_file(call, store_id, body.file_id))
 
 
@@ -149,17 +143,14 @@ async def batch_create(call: Call[AddBatch, NoQuery], store_id: str) -> BatchObj
         param = "attributes" if body.attributes else "chunking_strategy"
         message = f"'{param}' goes with 'file_ids'; each of 'files' has its own."
         raise ApiError(400, message, param=param)
-    wanted: list[tuple[str, str, Any, Any]] = [
-        (one.file_id, f"files[{index}].file_id", one.attributes, one.chunking_strategy)
+    wanted = [
+        WantedFile(one.file_id, f"files[{index}].file_id", one.attributes, one.chunking_strategy)
         for index, one in enumerate(body.files or ())
     ] + [
-        (file_id, f"file_ids[{index}]", body.attributes, body.chunking_strategy)
+        WantedFile(file_id, f"file_ids[{index}]", body.attributes, body.chunking_strategy)
         for index, file_id in enumerate(body.file_ids or ())
     ]
-    files = [
-        await new_file(call, file_id, param=param, attributes=attributes, chunking=chunking)
-        for file_id, param, attributes, chunking in wanted
-    ]
+    files = await new_files(call, wanted)
     batch = await services.vector_store_files_add(store=store, files=files, is_batch=True)
     assert batch is not None
     return await batch_object(batch)

@@ -7,9 +7,10 @@ from sessions.api.endpoint import Call, operation
 from sessions.api.paging import page_between
 from sessions.api.schema import Deleted, NoBody, NoQuery
 from sessions.api.vector_store_lookups import (
+    WantedFile,
     find_open_store,
     find_store,
-    new_file,
+    new_files,
     store_object,
     store_objects,
     weights_of,
@@ -32,8 +33,8 @@ from sessions.responses.ids import FILE, VECTOR_STORE, format_id, parse_id
 async def store_create(call: Call[CreateVectorStore, NoQuery]) -> VectorStoreObject:
     """Its files are indexed afterwards: `status` tells when that is done."""
     body = call.body
-    files = [
-        await new_file(call, file_id, param=f"file_ids[{index}]", chunking=body.chunking_strategy)
+    wanted = [
+        WantedFile(file_id, f"file_ids[{index}]", chunking=body.chunking_strategy)
         for index, file_id in enumerate(body.file_ids or ())
     ]
     store = await services.vector_store_create(
@@ -42,7 +43,7 @@ async def store_create(call: Call[CreateVectorStore, NoQuery]) -> VectorStoreObj
         description=body.description or "",
         metadata=body.metadata or {},
         expires_after_days=body.expires_after.days if body.expires_after else None,
-        files=files,
+        files=await new_files(call, wanted),
     )
     return await store_object(store)
 
