@@ -82,7 +82,9 @@ def _camel(words: Iterable[str]) -> str:
 
 
 def _singular(word: str) -> str:
-    return f"{word[:-3]}y" if word.endswith("ies") else word.removesuffix("s")
+    if word.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word.removesuffix("es") if word.endswith("ches") else word.removesuffix("s")
 
 
 def id_pattern(address: Address, parameter: str) -> str | None:

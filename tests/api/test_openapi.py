@@ -58,6 +58,7 @@ def test_operations_have_names_of_their_own() -> None:
     names = [one["operationId"] for one in operations()]
     assert len(names) == len(set(names))
     assert {"createContainerFile", "listModels", "cancelResponse", "getSkill"} <= set(names)
+    assert {"getVectorStoreFileBatch", "listVectorStoreFileBatchFiles"} <= set(names)
 
 
 def test_each_operation_says_what_it_is_about() -> None:

@@ -1,5 +1,6 @@
 """Asks a server of its own everything that its document allows for, and what it does not."""
 
+import asyncio
 import json
 import os
 import re
@@ -57,12 +58,16 @@ def fuzz_server(folder: Path) -> Iterator[FuzzServer]:
             process.stdout.close()
 
 
+async def _seeds(api: str, key: str) -> dict[str, str]:
+    async with openai.AsyncOpenAI(base_url=api, api_key=key, max_retries=0) as client:
+        return await make_seeds(client)
+
+
 def run(*, examples: int, seed: int, phases: str = ALL_PHASES) -> tuple[int, str]:
     """The exit code of schemathesis, and what it found; with the server's own failures behind."""
     with tempfile.TemporaryDirectory() as folder, fuzz_server(Path(folder)) as server:
         api = f"{server.url}/v1"
-        with openai.OpenAI(base_url=api, api_key=server.key, max_retries=0) as client:
-            seeds = make_seeds(client)
+        seeds = asyncio.run(_seeds(api, server.key))
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{api}/openapi.json"),

@@ -5,18 +5,18 @@ import openai
 SKILL = b"---\nname: tides\ndescription: Reads tables of tides.\n---\nRead them."
 
 
-def make_seeds(client: openai.OpenAI) -> dict[str, str]:
+async def make_seeds(client: openai.AsyncOpenAI) -> dict[str, str]:
     """Ids by the parameters of paths."""
-    container = client.containers.create(name="Harbour")
-    inside = client.containers.files.create(container.id, file=("tides.txt", b"high\nlow\n"))
-    kept = client.files.create(file=("notes.txt", b"notes"), purpose="user_data")
-    conversation = client.conversations.create(items=[{"role": "user", "content": "Hello!"}])
-    items = client.conversations.items.list(conversation.id)
-    skill = client.skills.create(files=[("tides/SKILL.md", SKILL)])
-    response = client.responses.create(model="m", input="Hello!", background=True)
-    store = client.vector_stores.create(name="Tides")
-    batch = client.vector_stores.file_batches.create(store.id, file_ids=[kept.id])
-    chat = client.chat.completions.create(
+    container = await client.containers.create(name="Harbour")
+    inside = await client.containers.files.create(container.id, file=("tides.txt", b"high\nlow\n"))
+    kept = await client.files.create(file=("notes.txt", b"notes"), purpose="user_data")
+    conversation = await client.conversations.create(items=[{"role": "user", "content": "Hello!"}])
+    items = await client.conversations.items.list(conversation.id)
+    skill = await client.skills.create(files=[("tides/SKILL.md", SKILL)])
+    response = await client.responses.create(model="m", input="Hello!", background=True)
+    store = await client.vector_stores.create(name="Tides")
+    batch = await client.vector_stores.file_batches.create(store.id, file_ids=[kept.id])
+    chat = await client.chat.completions.create(
         model="m", messages=[{"role": "user", "content": "Hello!"}], store=True
     )
     return {
