@@ -147,7 +147,7 @@ class _Relay:
         asked = {**body, "stream_options": {"include_usage": True}}
         async with (
             _asked_with_usage(self.target, asked, body) as response,
-            aclosing(raw_events(response.iter_bytes())) as events,  # type: ignore[type-var]  # a generator
+            aclosing(raw_events(response.iter_bytes())) as events,
         ):
             async for event in events:
                 data = data_of(event)

@@ -15,6 +15,7 @@ from sessions.providers.chat_reply import ChatReply
 from sessions.providers.endpoint import Endpoint, RetryPolicy
 from sessions.providers.openai_errors import connected, cut_stream, refused_parameter
 from sessions.providers.retry import with_retries
+from sessions.providers.streamed import stream_objects
 
 _OPTIONAL = ("stream_options",)
 AUTO_MODEL = "auto"
@@ -71,10 +72,11 @@ class OpenAIChat:
         reply = ChatReply()
         async with (
             connected(self.endpoint, self.model) as client,
-            await self._open(client, messages, tools, options) as chunks,
+            await self._open(client, messages, tools, options) as stream,
+            aclosing(stream_objects(stream)) as chunks,
         ):
             async for chunk in chunks:
-                for delta in reply.feed(chunk.to_dict()):
+                for delta in reply.feed(chunk):
                     yield delta
                 if is_enough():
                     reply.finish_reason = "stop"

@@ -30,6 +30,7 @@ from sessions.providers.responses_input import (
 )
 from sessions.providers.responses_reply import ResponsesReply
 from sessions.providers.retry import PassingFailure, with_retries
+from sessions.providers.streamed import stream_objects
 
 _INCLUDE: list[ResponseIncludable] = ["reasoning.encrypted_content"]
 _REASONING: Reasoning = {"summary": "auto"}
@@ -83,10 +84,11 @@ class OpenAIResponses:
         reply = ResponsesReply()
         async with (
             connected(self.endpoint, self.model) as client,
-            await self._open(client, request) as events,
+            await self._open(client, request) as stream,
+            aclosing(stream_objects(stream)) as events,
         ):
             async for event in events:
-                for delta in reply.feed(event.to_dict()):
+                for delta in reply.feed(event):
                     yield delta
                 if reply.failure is not None:
                     facts = facts_of_body(reply.failure, "the response failed")

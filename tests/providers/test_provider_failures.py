@@ -93,8 +93,9 @@ async def test_an_error_chunk_inside_a_stream_is_understood() -> None:
     assert "CUDA error" in retries(deltas)[0].reason
 
 
-async def test_a_line_that_is_not_json_counts_as_a_cut() -> None:
-    async with wire_server(stream([TEXT[0], '{"id": "chat']), stream(TEXT)) as wire:
+@pytest.mark.parametrize("line", ['{"id": "chat', "[1]", '"words"', "5"])
+async def test_a_line_that_is_no_object_counts_as_a_cut(line: str) -> None:
+    async with wire_server(stream([TEXT[0], line]), stream(TEXT)) as wire:
         deltas = await ask(chat(wire))
     assert len(retries(deltas)) == 1
 
