@@ -3,7 +3,6 @@
 import dataclasses
 from typing import Literal
 
-from django.conf import settings
 from pydantic import Field
 
 from sessions.api.container_skills import ContainerSkill, SkillsWanted, container_skills
@@ -12,6 +11,7 @@ from sessions.api.schema import Identified, RequestPart, Resource, with_example
 from sessions.errors import InvalidInputError
 from sessions.models import ContainerState, Session
 from sessions.responses.ids import CONTAINER, format_id
+from sessions.responses.resource import live_url
 from sessions.runtime.wiring import runtime
 from sessions.sandbox.limits import GIB, Limits, size_text
 from sessions.sandbox.setup import (
@@ -157,12 +157,8 @@ def container_resource(session: Session) -> Container:
         user=_user_text(setup.user),
         setup_commands=list(setup.commands),
         mounts=[_mounted(mount) for mount in setup.mounts],
-        live_url=live_url(session),
+        live_url=live_url(session.id),
     )
-
-
-def live_url(session: Session) -> str:
-    return f"{settings.BERTH_URL}/sessions/{session.id}/"
 
 
 def _mounted(mount: MountChoice) -> MountedFolder:

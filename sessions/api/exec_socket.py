@@ -18,7 +18,6 @@ from typing import Any
 from sessions import services
 from sessions.agent.limits import TurnStopped
 from sessions.agent.stop import StopSignal
-from sessions.api.containers import live_url
 from sessions.api.errors import ApiError, from_berth, not_found
 from sessions.api.exec_access import check_still, container_for, deny, key_of_program
 from sessions.api.exec_frames import (
@@ -34,6 +33,7 @@ from sessions.api.validation import validated
 from sessions.errors import BerthError, InvalidInputError
 from sessions.models import ApiKey, Session, Shell
 from sessions.responses.ids import CONTAINER, format_id
+from sessions.responses.resource import live_url
 from sessions.runtime.shell_command import TerminalRequest
 from sessions.runtime.shell_feed import Gap, Piece, ShellFeed
 from sessions.runtime.shell_live import LiveShell, ShellViewer
@@ -245,7 +245,7 @@ class ExecSocket:
                 "columns": begin.size.columns,
                 "rows": begin.size.rows,
                 "detach": TerminalRequest.from_json(shell.row.request).is_detached,
-                "live_url": live_url(self._session),
+                "live_url": live_url(self._session.id),
             },
             offset=begin.offset,
             input_limit=self._limit,

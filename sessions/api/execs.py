@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sessions.api.containers import live_url
 from sessions.api.errors import ApiError
 from sessions.api.schema import Identified, RequestPart, Resource
 from sessions.errors import InvalidInputError
@@ -18,6 +17,7 @@ from sessions.models import Session
 from sessions.providers.base import CommandResult
 from sessions.providers.responses_input import outcome
 from sessions.responses.ids import CONTAINER, format_id
+from sessions.responses.resource import live_url
 from sessions.runtime.execs import ExecSpec
 from sessions.sandbox.limits import MIB, Limits
 from sessions.sandbox.setup import check_env
@@ -211,7 +211,7 @@ def exec_resource(
         outcome=outcome_of(ended.ending) if ended else None,
         ending=ended.ending if ended else None,
         duration_ms=ended.duration_ms if ended else None,
-        live_url=live_url(session),
+        live_url=live_url(session.id),
     )
 
 

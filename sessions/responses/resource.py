@@ -33,6 +33,11 @@ functions that the program's own search for tools brought up, skills of its own,
 conversation is kept short, where code is interpreted, and which files its container was given."""
 
 
+def live_url(session_id: uuid.UUID) -> str:
+    """Where a person watches it work."""
+    return f"{settings.BERTH_URL}/sessions/{session_id}/"
+
+
 def about(response: ApiResponse, turn: int, include: Collection[str] = ()) -> About:
     """`turn` is the number of its turn; 0 when that is gone. `include` is asked for beside what the
     program asked for in the first place."""
@@ -91,7 +96,7 @@ def skeleton(response: ApiResponse) -> dict[str, Any]:
         ),
         "store": response.is_stored,
         **asked,
-        "live_url": f"{settings.BERTH_URL}/sessions/{session_id}/" if session_id else None,
+        "live_url": live_url(session_id) if session_id else None,
     }
 
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Literal
 
-from django.conf import settings
 from django.db.models import QuerySet, TextField
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
@@ -28,6 +27,7 @@ from sessions.api.sse import event_stream
 from sessions.errors import NotFoundError
 from sessions.models import ChatCompletion
 from sessions.providers.chat_answer import ChatRefusalError, frame
+from sessions.responses.resource import live_url
 from sessions.services.chat_prefix import text_of
 
 LIVE_URL = "x-berth-live-url"
@@ -60,6 +60,7 @@ class ChatDeleted(Deleted):
 async def chat_create(call: ChatCall) -> HttpResponseBase:
     """A program that closes the connection before the end ends the request to the model as well."""
     started = await start(call)
+    assert started.chat.session_id is not None
     pieces = started.run.pieces()
     try:
         first = await anext(pieces)
@@ -71,7 +72,7 @@ async def chat_create(call: ChatCall) -> HttpResponseBase:
     else:
         await pieces.aclose()
         answer = HttpResponse(first, content_type="application/json")
-    answer[LIVE_URL] = f"{settings.BERTH_URL}/sessions/{started.chat.session_id}/"
+    answer[LIVE_URL] = live_url(started.chat.session_id)
     return answer
 
 

@@ -22,9 +22,7 @@ from sessions.api.schema import (
     RequestPart,
     Unmodelled,
 )
-from sessions.downloads.ranges import Span
-from sessions.downloads.responses import content_disposition, span_response
-from sessions.downloads.stored import stored_pieces
+from sessions.downloads.stored import stored_response
 from sessions.models import StoredFile
 from sessions.responses.ids import FILE, format_id, parse_id
 
@@ -134,11 +132,10 @@ async def file_delete(call: Call[NoBody, NoQuery], file_id: str) -> Deleted:
 @operation(summary="The bytes of a file")
 async def file_content(call: Call[NoBody, NoQuery], file_id: str) -> HttpResponseBase:
     file = await find_file(call, file_id)
-    return span_response(
+    return stored_response(
         call.http,
-        stored_pieces(services.stored_file_path(file.id)),
-        span=Span(0, file.size, file.size, is_partial=False),
-        etag=f'"{file.id.hex}"',
+        services.stored_file_path(file.id),
+        size=file.size,
+        filename=file.filename,
         content_type="application/octet-stream",
-        disposition=content_disposition("attachment", file.filename),
     )

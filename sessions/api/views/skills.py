@@ -24,9 +24,7 @@ from sessions.api.schema import (
     with_example,
 )
 from sessions.api.uploads import SentFile, sent_files
-from sessions.downloads.ranges import Span
-from sessions.downloads.responses import content_disposition, span_response
-from sessions.downloads.stored import stored_pieces
+from sessions.downloads.stored import stored_response
 from sessions.models import Skill, SkillVersion
 from sessions.responses.ids import SKILL, SKILL_VERSION, format_id, parse_id
 from sessions.workspace.skills import (
@@ -139,13 +137,12 @@ def _bundle(sent: list[SentFile]) -> SkillBundle:
 
 
 def _content(call: Call[Any, Any], version: SkillVersion) -> HttpResponseBase:
-    return span_response(
+    return stored_response(
         call.http,
-        stored_pieces(services.stored_file_path(version.id)),
-        span=Span(0, version.size, version.size, is_partial=False),
-        etag=f'"{version.id.hex}"',
+        services.stored_file_path(version.id),
+        size=version.size,
+        filename=f"{version.name}.zip",
         content_type="application/zip",
-        disposition=content_disposition("attachment", f"{version.name}.zip"),
     )
 
 

@@ -11,9 +11,7 @@ from django.shortcuts import render, resolve_url
 from django.views.decorators.http import require_GET, require_POST
 
 from sessions import selectors, services
-from sessions.downloads.ranges import Span
-from sessions.downloads.responses import content_disposition, span_response
-from sessions.downloads.stored import stored_pieces
+from sessions.downloads.stored import stored_response
 from sessions.errors import ConflictError, InvalidInputError
 from sessions.models import Skill
 from sessions.responses.ids import SKILL, format_id
@@ -102,13 +100,12 @@ async def version_content(
     """Its files as a zip."""
     skill = await selectors.skill_get(owner=request.user, skill_id=skill_id)
     version = await selectors.skill_version_get(skill=skill, number=number)
-    return span_response(
+    return stored_response(
         request,
-        stored_pieces(services.stored_file_path(version.id)),
-        span=Span(0, version.size, version.size, is_partial=False),
-        etag=f'"{version.id.hex}"',
+        services.stored_file_path(version.id),
+        size=version.size,
+        filename=f"{version.name}-{number}.zip",
         content_type="application/zip",
-        disposition=content_disposition("attachment", f"{version.name}-{number}.zip"),
     )
 
 
