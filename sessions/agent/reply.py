@@ -63,7 +63,9 @@ class Listener:
 
     def _id(self, kind: str, index: int) -> str:
         """Of the message that is being said."""
-        return self._ids.setdefault((kind, index), uuid.uuid4().hex)
+        if (kind, index) not in self._ids:
+            self._ids[kind, index] = uuid.uuid4().hex
+        return self._ids[kind, index]
 
     async def take(self, delta: Delta) -> None:
         match delta:

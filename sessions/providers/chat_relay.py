@@ -29,6 +29,7 @@ from sessions.providers.failures import Facts, describe, mask_secrets
 from sessions.providers.openai_errors import (
     client_of,
     facts_of_body,
+    is_timeout,
     refused_parameter,
 )
 from sessions.providers.server_sent import EventTooLargeError, data_of, raw_events
@@ -243,9 +244,9 @@ async def _asked(target: ChatTarget, body: Mapping[str, Any]) -> AsyncIterator[A
         if "stream_options" in body and refused_parameter(error, ("stream_options",)):
             raise _OptionRefusedError(refusal) from error
         raise refusal from error
-    except (openai.APITimeoutError, httpx2.TimeoutException) as error:
-        raise ChatRefusalError(504, "The endpoint did not answer in time.") from error
     except (openai.OpenAIError, httpx2.HTTPError, EventTooLargeError) as error:
+        if is_timeout(error):
+            raise ChatRefusalError(504, "The endpoint did not answer in time.") from error
         reason = mask_secrets(str(error.__cause__ or error), endpoint.api_key)
         raise ChatRefusalError(
             502,

@@ -34,14 +34,23 @@ async def connected(endpoint: Endpoint, model: str) -> AsyncIterator[openai.Asyn
 
 
 def client_of(endpoint: Endpoint) -> openai.AsyncOpenAI:
-    """Without retries of its own. Close it."""
+    """Without retries of its own. Close it.
+
+    Of its two transports the one that reads a stream for half of the time (170 us against 300 a
+    piece, a hundred streams of five pieces a second).
+    """
+    address = httpx2.URL(endpoint.base_url)
+    # This transport takes no credentials that are part of the address.
+    auth = httpx2.BasicAuth(address.username, address.password) if address.userinfo else None
     return openai.AsyncOpenAI(
         api_key=endpoint.api_key or NO_KEY,
-        base_url=endpoint.base_url,
+        base_url=address.copy_with(userinfo=b""),
         timeout=openai.Timeout(endpoint.read_timeout_s, connect=endpoint.connect_timeout_s),
         max_retries=0,
-        http_client=openai.DefaultAsyncHttpxClient(
-            trust_env=endpoint.is_proxied, verify=_trusted(is_env_heeded=endpoint.is_proxied)
+        http_client=openai.DefaultAioHttpClient(
+            auth=auth,
+            trust_env=endpoint.is_proxied,
+            verify=_trusted(is_env_heeded=endpoint.is_proxied),
         ),
     )
 
@@ -129,8 +138,19 @@ def _status_facts(error: openai.APIStatusError) -> Facts:
     )
 
 
+def is_timeout(error: BaseException) -> bool:
+    """Whether time ran out: the client calls every connection that could not be made a timeout, and
+    has the reason as its cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, TimeoutError):
+            return True
+        cause = cause.__cause__
+    return False
+
+
 def _connection_failure(error: openai.APIConnectionError, endpoint: Endpoint) -> PassingFailure:
-    if isinstance(error, openai.APITimeoutError):
+    if is_timeout(error):
         reason = "no answer in time"
     else:
         reason = mask_secrets(str(error.__cause__ or error), endpoint.api_key)

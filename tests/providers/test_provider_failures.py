@@ -160,6 +160,14 @@ async def test_the_key_never_shows(caplog: pytest.LogCaptureFixture) -> None:
         assert "xyz123" not in shown
 
 
+async def test_credentials_of_the_address_are_sent_instead_of_the_key() -> None:
+    async with wire_server(stream(TEXT)) as wire:
+        base_url = wire.base_url.replace("http://", "http://user:hunter2@")
+        await ask(OpenAIChat(endpoint(base_url), "m", QUICK))
+        (asked,) = wire.requests
+    assert asked.headers["authorization"] == "Basic dXNlcjpodW50ZXIy"
+
+
 async def test_credentials_of_the_address_never_show() -> None:
     async with wire_server() as wire:
         base_url = wire.base_url.replace("http://", "http://user:hunter2@")
