@@ -121,3 +121,21 @@ async def test_the_guest_stays_small(child):
             peak = max(peak, proportional_mb(pid)) if item.offset % (8 << 20) < 65536 else peak
     assert idle < 12
     assert peak - idle < 24
+
+
+@pytest.mark.slow
+async def test_the_guest_stays_small_however_many_print(child):
+    """Each of them alone may have 4 MiB waiting."""
+    pid = child.backend.guest(child.container_id).process.pid
+    idle = proportional_mb(pid)
+    floods = [await child.channel.exec(shell("yes & yes >&2")) for _ in range(20)]
+    peak = 0.0
+    for _look in range(20):
+        await asyncio.sleep(0.1)
+        peak = max(peak, proportional_mb(pid))
+    assert peak - idle < 48
+    async with asyncio.timeout(60):
+        assert (await run(child.channel, shell("echo hi"))).stdout == b"hi\n"
+        for flood in floods:
+            await flood.stop()
+        await asyncio.gather(*map(follow, floods))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from sessions.errors import SandboxError, SandboxUnavailableError
+from sessions.errors import CommandForgottenError, SandboxError, SandboxUnavailableError
 from sessions.sandbox.base import ExecEnded, ExecOutput
 from tests.sandbox.running import first_line, follow, run, shell
 
@@ -109,6 +109,40 @@ async def test_with_nobody_reading_the_command_waits_and_nothing_is_dropped(box)
     outcome = await follow(await channel.exec(request))
     assert len(outcome.stdout) == size
     assert outcome.stderr == b"done\n"
+
+
+async def test_many_commands_that_end_alone_lose_nothing_together(box):
+    """More than the guest holds of all of them, while the host is away."""
+    size = 3 << 20
+    requests = [
+        shell(f"sleep 1; head -c {size} /dev/zero; echo {n} >&2; exit 5") for n in range(20)
+    ]
+    for request in requests:
+        await box.channel.exec(request)
+    await asyncio.sleep(0.5)
+    await box.channel.close()
+    await asyncio.sleep(2)
+    channel = await box.reopen()
+    for number, request in enumerate(requests):
+        outcome = await follow(await channel.exec(request))
+        assert len(outcome.stdout) == size
+        assert outcome.stderr == b"%d\n" % number
+        assert outcome.ending.exit_code == 5
+
+
+async def test_of_many_ended_commands_those_that_were_told_are_forgotten_first(box):
+    untold = shell("echo untold; exit 3")
+    await box.channel.exec(untold)
+    await asyncio.sleep(0.5)
+    told = [shell("echo told") for _ in range(300)]
+    for request in told:
+        assert (await run(box.channel, request)).ending.exit_code == 0
+    await box.channel.close()
+    channel = await box.reopen()
+    with pytest.raises(CommandForgottenError):
+        await follow(await channel.exec(told[0]))
+    outcome = await follow(await channel.exec(untold))
+    assert (outcome.stdout, outcome.ending.exit_code) == (b"untold\n", 3)
 
 
 async def test_output_that_is_gone_is_left_out_not_invented(sandbox):

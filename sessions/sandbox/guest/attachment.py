@@ -150,6 +150,7 @@ class Attachment(Source):
     def _leave_when_stored(self) -> None:
         spools = [cursor.stream.spool for cursor in self._cursors.values()]
         if self._has_sent_end and all(spool.start == spool.end for spool in spools):
+            self._command.is_told = True
             self._leave()
 
     def _leave(self) -> None:

@@ -13,7 +13,7 @@ from sessions.sandbox.guest.cgroup import disk_figures
 from sessions.sandbox.guest.input import Input
 from sessions.sandbox.guest.loop import READ
 from sessions.sandbox.guest.process_tree import kill_tree
-from sessions.sandbox.guest.spool import Spool
+from sessions.sandbox.guest.spool import READ_BYTES, Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from sessions.sandbox.guest.serve import Guest
     from sessions.sandbox.guest.start_request import StartRequest
 
-READ_BYTES = 64 << 10
 GRACE_S = 0.25
 """How long the end waits for output pipes that something else still holds open."""
 _KILL_AGAIN_S = 0.01
@@ -42,7 +41,7 @@ class OutputStream:
     def __init__(self, command: Command, number: int, fd: int) -> None:
         self.command = command
         self.number = number
-        self.spool = Spool()
+        self.spool = Spool(command.guest.room)
         self.is_final = False
         """No byte will be added any more."""
         self._fd = fd
@@ -55,7 +54,7 @@ class OutputStream:
             self.command.loop.watch(self._fd, READ, self._on_readable)
 
     def _on_readable(self, _events: int) -> None:
-        if self.spool.free < READ_BYTES:
+        if not self.spool.may_read():
             self.command.loop.unwatch(self._fd)  # until the host has stored some: `freed`
         else:
             if self.number == wire.PTY:
@@ -66,13 +65,13 @@ class OutputStream:
             self.command.output_arrived(self)
 
     def freed(self) -> None:
-        if self.spool.free >= READ_BYTES:
+        if self.spool.may_read():
             self.resume()
 
     def read_rest(self) -> None:
         """What is there right now, as far as there is room for it."""
         for _turn in range(16):
-            if self.is_final or self.spool.free < READ_BYTES or not self._read():
+            if self.is_final or not self.spool.may_read() or not self._read():
                 return
 
     def _read(self) -> bool:
@@ -146,6 +145,8 @@ class Command:
         self.stdin: Input | None = None
         self.ended: dict[str, object] | None = None
         """What ENDED says, once that is decided."""
+        self.is_told = False
+        """A host was sent the end and has stored all output."""
         self._request = request
         self.tag = guest.tags.take()
         self.user = spawn.User(*request.user) if request.user else guest.user
@@ -298,8 +299,9 @@ class Command:
         terminal = self.streams.get(wire.PTY)
         return self._status is None and terminal is not None and terminal.owner() != self.pid
 
-    def unstored_bytes(self) -> int:
-        return sum(s.spool.end - s.spool.start for s in self.streams.values())
+    def forget_output(self) -> None:
+        for stream in self.streams.values():
+            stream.spool.forget(stream.spool.end)
 
     def _grace_over(self) -> None:
         for stream in self.streams.values():

@@ -20,6 +20,7 @@ from sessions.sandbox.guest.process_tree import Tags, kill_tree, sizes
 from sessions.sandbox.guest.requests import open_request
 from sessions.sandbox.guest.source import RefusedError, Source
 from sessions.sandbox.guest.spawn import User, base_environment
+from sessions.sandbox.guest.spool import Room
 from sessions.sandbox.guest.start_request import StartRequest
 
 TYPE_CHECKING = False
@@ -29,11 +30,8 @@ if TYPE_CHECKING:
 _MAX_RUNNING = 256
 _MAX_ENDED = 256
 _ENDED_AT_ONCE = 32
-_LARGE_BYTES = 256 << 10
 _MAX_FILE_TASKS = 64
 _ROOM_TRIES = 16
-_MAX_UNSTORED_BYTES = 32 << 20
-"""Of ended commands that no host is attached to, all together."""
 _MAX_REMEMBERED = 10_000
 _STANDARD_WORKSPACE = "/workspace"
 _HOSTED_WORKSPACE = "/mnt/data"
@@ -51,6 +49,7 @@ class Guest:
         self.cgroup = Cgroup()
         self.oom_watch = OomWatch(self.loop, self.cgroup)
         self.tags = Tags()
+        self.room = Room(self.cgroup.memory_limit)
         self.disk = DiskWatch(self, options["scratch"])
         self.null_fd = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self._commands: dict[str, Command] = {}
@@ -153,17 +152,14 @@ class Guest:
         self.oom_watch.look_soon()
         crowd = len(self._commands) - self._running
         # A look at all of them is not for the end of each.
-        if crowd > _MAX_ENDED + _ENDED_AT_ONCE or command.unstored_bytes() > _LARGE_BYTES:
-            self._forget_some(crowd)
+        if crowd > _MAX_ENDED + _ENDED_AT_ONCE:
+            self._forget_some(crowd - _MAX_ENDED)
 
-    def _forget_some(self, crowd: int) -> None:
+    def _forget_some(self, count: int) -> None:
+        """Those that a host knows all of first; others are never more than may run at once."""
         idle = [c for c in self._commands.values() if c.ended and c.attachment is None]
-        unstored = sum(c.unstored_bytes() for c in idle)
-        for old in idle:
-            if crowd <= _MAX_ENDED and unstored <= _MAX_UNSTORED_BYTES:
-                break
-            unstored -= old.unstored_bytes()
-            crowd -= 1
+        for old in sorted(idle, key=lambda command: not command.is_told)[:count]:
+            old.forget_output()
             del self._commands[old.exec_id]
             self._forgotten[old.exec_id] = None
         while len(self._forgotten) > _MAX_REMEMBERED:

@@ -277,6 +277,7 @@ class World:
             assert one.attachment is None
         guest._commands.clear()
         guest._forgotten.clear()
+        guest.room.held = 0
         guest._running = 0
         guest.loop._timers.clear()
         guest.oom_watch._is_due = False
