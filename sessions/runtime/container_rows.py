@@ -71,6 +71,21 @@ async def forget(row: Session, state: State, reason: str, **fields: object) -> b
     return True
 
 
+async def let_go(row: Session, *, seen: Session, reason: str) -> bool:
+    """Suspend: the row names no container any more. False, with nothing changed, when something
+    began since the row was `seen`: a turn that is claimed takes the lease first."""
+    rests = Session.objects.filter(
+        id=row.id,
+        container_id=row.container_id,
+        last_active_at=seen.last_active_at,
+        lease_owner=row.lease_owner,
+    ).exclude(turns__status=TurnStatus.RUNNING)
+    if not await rests.aupdate(container_id="", container_started_at=None, container_holder=""):
+        return False
+    await set_state(row, State.SUSPENDED, reason)
+    return True
+
+
 async def is_busy(row: Session, *, seen: Session) -> bool:
     """Whether a turn runs, or something began since the row was `seen`."""
     running = Turn.objects.filter(session=row, status=TurnStatus.RUNNING)

@@ -129,12 +129,7 @@ class Reaper:
         if finding in ("used", "shell", "program"):
             await services.session_touch(session=session)
         elif is_due and finding == "rests":
-            await self._sandboxes.discard(
-                session,
-                ContainerState.SUSPENDED,
-                f"Suspended, as nobody used it. {STARTS_AGAIN}",
-                even_if_busy=False,
-            )
+            await self._sandboxes.suspend(session, f"Suspended, as nobody used it. {STARTS_AGAIN}")
 
     async def archive_old(self) -> None:
         """Archive workspaces that nobody has come back to."""
@@ -168,12 +163,7 @@ class Reaper:
     async def _expire(self, session: Session) -> None:
         if await self._idleness.look(session, is_due=True) != "rests":
             return  # looked at again with the next pass
-        await self._sandboxes.discard(
-            session,
-            ContainerState.SUSPENDED,
-            f"The session's time is used up. {STARTS_AGAIN}",
-            even_if_busy=False,
-        )
+        await self._sandboxes.suspend(session, f"The session's time is used up. {STARTS_AGAIN}")
 
 
 def _running() -> QuerySet[Turn, Any]:

@@ -95,6 +95,7 @@ class Runner:
         recorder = SessionRecorder(self.session, self._lease)
         try:
             await self._announce(recorder, resumed_as)
+            await self._sandboxes.drop_stale(self.session)
             resources = ResourceWatch(
                 session=self.session,
                 limits=self._limits,

@@ -315,9 +315,43 @@ class Sandboxes:
         await self.archives.forget(row.id)
         return channel
 
-    async def discard(
-        self, session: Session, state: State, reason: str, *, even_if_busy: bool = True
-    ) -> None:
+    async def suspend(self, session: Session, reason: str) -> None:
+        """Remove the container of a session that rests, unless something began since `session` was
+        read; the workspace stays. Its shells are told why before.
+
+        The row lets go of the container first: whoever comes then makes another one, and the reaper
+        removes what is left when this process ends in between. Raises: SandboxError.
+        """
+        async with self._locked(session.id):
+            row = await Session.objects.aget(id=session.id)
+            if not row.container_id or await rows.is_busy(row, seen=session):
+                return
+            if self.before_discard is not None:
+                await self.before_discard(session.id, reason)
+            container_id = row.container_id
+            # Who comes now waits for the lock instead of using this channel.
+            channel = self._channels.pop(session.id, None)
+            if not await rows.let_go(row, seen=session, reason=reason):
+                if channel is not None:
+                    self._channels[session.id] = channel
+                return
+            self._container_ids.pop(session.id, None)
+            self._shells.pop(container_id, None)
+            if channel is not None:
+                await channel.close()
+            await self.backend.remove(container_id)
+
+    async def drop_stale(self, session: Session) -> None:
+        """Close the channel to a container that another process has taken away."""
+        known = self._container_ids.get(session.id)
+        if known is None:
+            return
+        row = await Session.objects.only("container_id").aget(id=session.id)
+        if row.container_id != known:
+            async with self._locked(session.id):
+                await self._close(session.id)
+
+    async def discard(self, session: Session, state: State, reason: str) -> None:
         """Remove the container; the workspace stays. Its shells are told why before.
 
         One that cannot be removed now is never used again: whoever comes next removes it.
@@ -325,8 +359,6 @@ class Sandboxes:
         """
         async with self._locked(session.id):
             row = await Session.objects.aget(id=session.id)
-            if not even_if_busy and await rows.is_busy(row, seen=session):
-                return
             if row.container_id and self.before_discard is not None:
                 await self.before_discard(session.id, reason)
             await self._close(session.id)

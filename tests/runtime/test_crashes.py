@@ -185,7 +185,8 @@ async def suspend(world: World, steps: Steps | None) -> tuple[Session, Awaitable
     await before.connect(session)
     await before.close_channels()
     dying = world.process(steps=steps)
-    return session, dying.discard(session, ContainerState.SUSPENDED, "Nobody used it.")
+    rested = await Session.objects.aget(id=session.id)
+    return session, dying.suspend(rested, "Nobody used it.")
 
 
 async def resume(world: World, steps: Steps | None) -> tuple[Session, Awaitable[Any]]:

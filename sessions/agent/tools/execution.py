@@ -136,6 +136,8 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
     if recorded is None:
         _, container_id = await context.connect()
         await context.recorder.record(_started(command, container_id))
+        # A server killed now must know of it: in another container it would run a second time.
+        await context.recorder.flush()
     else:
         # It began before: it is only ever looked for where it began, because in another
         # container it would run a second time.

@@ -18,7 +18,7 @@ from sessions.api.schema import NoBody, NoQuery, RequestPart, Unmodelled
 from sessions.api.views.container_files import connect
 from sessions.downloads.responses import PiecesResponse, content_disposition, guard_content
 from sessions.errors import ConflictError
-from sessions.models import ContainerState, OpenExec, Session, Turn, TurnStatus
+from sessions.models import OpenExec, Session, Turn, TurnStatus
 from sessions.responses.ids import CONTAINER, format_id
 from sessions.runtime.reaper import STARTS_AGAIN
 from sessions.runtime.wiring import runtime
@@ -135,11 +135,7 @@ async def container_suspend(call: Call[NoBody, NoQuery], container_id: str) -> C
     await _check_unused(session)
     if session.container_id:
         reason = f"Suspended, as a program asked for it. {STARTS_AGAIN}"
-        await carried(
-            runtime().sandboxes.discard(
-                session, ContainerState.SUSPENDED, reason, even_if_busy=False
-            )
-        )
+        await carried(runtime().sandboxes.suspend(session, reason))
     session = await find_container(call, format_id(CONTAINER, session.id))
     if session.container_id:
         raise ConflictError("The container is in use.")
