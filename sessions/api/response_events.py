@@ -149,6 +149,15 @@ class CommandEnded(CommandEvent):
     output: list[CommandOutput]
 
 
+class BrokenOff(StreamEvent):
+    """Instead of the end, where what came of the response could not be told."""
+
+    type: Literal["error"]
+    code: str | None
+    message: str
+    param: str | None
+
+
 class OtherEvent(StreamEvent):
     """Of a kind that a program does not know, and should pass over."""
 
@@ -176,6 +185,7 @@ class ResponseEvent(
         | CommandDelta
         | CommandPrinted
         | CommandEnded
+        | BrokenOff
         | OtherEvent
     ]
 ):

@@ -16,6 +16,9 @@ from sessions.services import NewSession, NewUpload
 
 CreateCall = Call[CreateResponse, NoQuery]
 
+RESULTS = ("function_call_output", "custom_tool_call_output")
+IMAGES_BY_URL = "images are taken as `image_url`"
+
 
 async def files_of(
     call: CreateCall,
@@ -37,6 +40,7 @@ async def files_of(
                 found += [earlier] if earlier is not None else []
     fresh = 0 if is_new else _behind_answers(items)
     for index, item in enumerate(items):
+        _check_result(item, f"input[{index}].output")
         if item["type"] != "message":
             continue
         for number, part in enumerate(item["content"]):
@@ -107,11 +111,23 @@ def _behind_answers(items: list[Fields]) -> int:
     return answers[-1] + 1 if answers else 0
 
 
+def _check_result(item: Fields, param: str) -> None:
+    """Of a tool of the program's. Raises: ApiError for what no model would be shown of it."""
+    output = item.get("output")
+    if item["type"] not in RESULTS or not isinstance(output, list):
+        return
+    for number, part in enumerate(output):
+        if part["type"] == "input_file":
+            raise _unsupported(f"{param}[{number}]", "files are taken in messages")
+        if part["type"] == "input_image" and part.get("image_url") is None:
+            raise _unsupported(f"{param}[{number}].file_id", IMAGES_BY_URL)
+
+
 async def _part(
     call: CreateCall, part: Fields, param: str, *, has_container: bool
 ) -> NewUpload | None:
     if part["type"] == "input_image" and part.get("image_url") is None:
-        raise _unsupported(f"{param}.file_id", "images are taken as `image_url`")
+        raise _unsupported(f"{param}.file_id", IMAGES_BY_URL)
     if part["type"] != "input_file":
         return None
     if part.get("file_url") is not None:

@@ -122,21 +122,32 @@ def _check_abilities(body: CreateResponse, choice: ModelChoice) -> None:
         ("formats", "text.verbosity", bool(body.text and body.text.verbosity)),
         ("formats", "text.format", _is_formatted(body)),
         ("reasoning", "reasoning.effort", _wants_effort(body)),
-        ("functions", "tool_choice", body.tool_choice not in (None, "auto", "none")),
+        ("functions", "tool_choice", _is_choice_made(body)),
     ]
     for index, tool in enumerate(body.tools or ()):
         wants.append(("functions", f"tools[{index}]", _is_callers(tool)))
     for index, item in enumerate(body.input if isinstance(body.input, list) else ()):
-        wants.append(("images", f"input[{index}].content", _has_image(item)))
+        field = "output" if hasattr(item, "output") else "content"
+        wants.append(("images", f"input[{index}].{field}", _has_image(getattr(item, field, None))))
     for ability, param, is_wanted in wants:
         if is_wanted and ability not in takes:
             message = f"Unsupported parameter: '{param}' is not supported with '{choice.model}'."
             raise ApiError(400, message, param=param, code="unsupported_parameter")
 
 
-def _has_image(item: Any) -> bool:
-    content = getattr(item, "content", None)
-    return isinstance(content, list) and any(part.type == "input_image" for part in content)
+def _is_choice_made(body: CreateResponse) -> bool:
+    """Raises: ApiError for a choice of nothing."""
+    is_made = body.tool_choice not in (None, "auto", "none")
+    if is_made and not body.tools:
+        message = "'tool_choice' is only allowed when 'tools' are specified."
+        raise ApiError(400, message, param="tool_choice", code="invalid_value")
+    return is_made
+
+
+def _has_image(content: Any) -> bool:
+    return isinstance(content, list) and any(
+        getattr(part, "type", "") == "input_image" for part in content
+    )
 
 
 def _is_formatted(body: CreateResponse) -> bool:

@@ -29,6 +29,7 @@ ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"
 LOOK_EVERY = 10
 """Seconds without an event after which it is asked whether the session is still there."""
 SPACE = b" "
+UNTOLD = "What came of the response could not be told; it may still be asked for by its id."
 
 
 async def events_of(
@@ -107,16 +108,16 @@ async def answer(response: ApiResponse, *, stops: bool) -> HttpResponseBase:
     try:
         first = await anext(pieces)
     except Exception as error:
-        logger.exception("response %s could not be told", response.id)
-        message = (
-            "What came of the response could not be told; it may still be asked for by its id."
-        )
-        raise ApiError(
-            500, message, type="server_error", headers={"x-should-retry": "false"}
-        ) from error
+        raise _untold(response, error) from error
     if first != SPACE:
         return HttpResponse(first, content_type="application/json")
     return PiecesResponse(all_of(first, pieces), "application/json")
+
+
+def _untold(response: ApiResponse, error: Exception) -> ApiError:
+    """For whoever met an error that nobody foresaw, which is logged here."""
+    logger.error("response %s could not be told", response.id, exc_info=error)
+    return ApiError(500, UNTOLD, type="server_error", headers={"x-should-retry": "false"})
 
 
 async def _pieces(response: ApiResponse, *, stops: bool) -> AsyncGenerator[bytes, None]:
@@ -142,8 +143,37 @@ async def stream(
     starting_after: int | None = None,
     include: Collection[str] = (),
 ) -> HttpResponseBase:
-    frames = _frames(response, include, stops=stops, starting_after=starting_after)
+    """Raises: ApiError that says not to ask again."""
+    frames = _told_to_the_end(
+        response, _frames(response, include, stops=stops, starting_after=starting_after)
+    )
     return event_stream(await begun(frames) if stops else frames)
+
+
+async def _told_to_the_end(
+    response: ApiResponse, numbered: AsyncGenerator[tuple[int, bytes], None]
+) -> AsyncGenerator[bytes, None]:
+    """A stream that breaks off would be taken for a connection that was lost. Raises, from the
+    iterator, before the first of them: ApiError."""
+    last = None
+    try:
+        async with aclosing(numbered) as frames:
+            async for number, data in frames:
+                last = number
+                yield data
+    except Exception as error:
+        untold = _untold(response, error)
+        if last is None:
+            raise untold from error
+        yield frame(
+            {
+                "type": "error",
+                "sequence_number": last + 1,
+                "code": "server_error",
+                "message": UNTOLD,
+                "param": None,
+            }
+        )
 
 
 async def _frames(
@@ -152,7 +182,8 @@ async def _frames(
     *,
     stops: bool,
     starting_after: int | None,
-) -> AsyncGenerator[bytes, None]:
+) -> AsyncGenerator[tuple[int, bytes], None]:
+    """Each with the number of the last event that was told by then."""
     seen = -1 if starting_after is None else starting_after
     loop = asyncio.get_running_loop()
     said_at = loop.time()
@@ -164,11 +195,12 @@ async def _frames(
             if event is None:
                 if loop.time() - said_at >= KEEP_ALIVE_S:
                     said_at = loop.time()
-                    yield KEEP_ALIVE
+                    yield seen, KEEP_ALIVE
                 continue
             if event["type"] in ENDS:
                 # Also for whoever saw more of it than is left to tell, for its session is gone.
                 event["sequence_number"] = max(event["sequence_number"], seen + 1)
             if event["sequence_number"] > seen:
                 said_at = loop.time()
-                yield frame(event)
+                seen = event["sequence_number"]
+                yield seen, frame(event)

@@ -134,6 +134,8 @@ class ModelOptions:
     """What a program asks of the model beyond the conversation, in the words of the Responses API.
     None leaves it to the endpoint."""
 
+    instructions: str | None = None
+    """Its own, which are part of the request's: for models with a prompt of their own."""
     temperature: float | None = None
     top_p: float | None = None
     max_output_tokens: int | None = None

@@ -30,9 +30,24 @@ def chat_messages(request: ModelRequest) -> list[Message]:
     turn_starts = max(
         (index for index, item in enumerate(items) if isinstance(item, UserMessage)), default=0
     )
+    pictures: list[Message] = []
     for index, item in enumerate(items):
+        if pictures and not isinstance(item, ToolResultItem):
+            _said(messages, "user", pictures)
+            pictures = []
         _add(messages, item, is_current=index > turn_starts)
+        pictures += _pictures(item)
+    if pictures:
+        _said(messages, "user", pictures)
     return messages
+
+
+def _pictures(item: Item) -> list[Message]:
+    """Of a result that the caller made: results are text alone here, so they are shown behind all
+    results of the same answer."""
+    if not isinstance(item, ToolResultItem) or item.raw is None:
+        return []
+    return [{"type": "image_url", "image_url": {"url": url}} for url in item.images]
 
 
 def _add(messages: list[Message], item: Item, *, is_current: bool) -> None:

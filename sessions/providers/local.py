@@ -80,7 +80,9 @@ class LocalProvider:
                 async for delta in summed:
                     yield delta
             return
-        messages = markdown_messages(request.items, max_tokens=room)
+        messages = markdown_messages(
+            request.items, max_tokens=room, asked=request.options.instructions
+        )
         async with aclosing(
             self._ask(
                 endpoint,
@@ -96,7 +98,7 @@ class LocalProvider:
                     whole.append(delta)
                 else:
                     yield delta
-        second = _second_ask(whole, messages, request.items)
+        second = _second_ask(whole, messages, request)
         if second is None:
             for delta in whole:
                 yield delta
@@ -114,7 +116,9 @@ class LocalProvider:
         if self.local_model.status().state != "ready":
             return None
         room = self.local_model.config.context_tokens - MAX_REPLY_TOKENS
-        messages = markdown_messages(request.items, max_tokens=room)
+        messages = markdown_messages(
+            request.items, max_tokens=room, asked=request.options.instructions
+        )
         endpoint = await self.local_model.wait_ready()
         try:
             return await counted(endpoint, messages)
@@ -165,12 +169,13 @@ def _asked(options: ModelOptions) -> dict[str, Any]:
 
 
 def _second_ask(
-    whole: Sequence[Delta], messages: Sequence[Message], items: Sequence[Item]
+    whole: Sequence[Delta], messages: Sequence[Message], request: ModelRequest
 ) -> tuple[str, list[Message]] | None:
     """Why the model should be asked a second time, for the person, and what it is asked then."""
+    items, asked = request.items, request.options.instructions
     if any(isinstance(d, Finished) and d.stop_reason == "repeated" for d in whole):
         # With its own block before its eyes it would copy it once more.
-        return "the model repeated a command that had not worked", fresh_messages(items)
+        return "the model repeated a command that had not worked", fresh_messages(items, asked)
     if any(isinstance(d, Finished) and d.stop_reason == "length" for d in whole):
         return "the model's answer ran away", _with(messages, SHORTER)
     if any(isinstance(d, Finished) and d.stop_reason != "end" for d in whole):
@@ -182,7 +187,7 @@ def _second_ask(
         return "the model gave up on a command that had failed", _with(messages, BLOCK_WANTED)
     if missing := outstanding_files(items):
         reason = f"the model stopped before it made {', '.join(missing)}"
-        return reason, fresh_messages(items)
+        return reason, fresh_messages(items, asked)
     return None
 
 

@@ -31,13 +31,20 @@ CHARS_PER_TOKEN = 3.0
 _LEFT_OUT = "[Earlier steps are left out here.]"
 
 
-def markdown_messages(items: Sequence[Item], *, max_tokens: int) -> list[Message]:
-    """System text, then the conversation cut to `max_tokens`: the oldest steps go first, the
-    person's latest message never."""
+def markdown_messages(
+    items: Sequence[Item], *, max_tokens: int, asked: str | None = None
+) -> list[Message]:
+    """System text, with what a program `asked` for at its end, then the conversation cut to
+    `max_tokens`: the oldest steps go first, the person's latest message never."""
     task, _ = since_user(items)
-    told = instructions(task[:MAX_TASK_CHARS])
+    told = _system(task, asked)
     conversation = _fitting(_messages(items), int(max_tokens * CHARS_PER_TOKEN) - len(told))
     return [{"role": "system", "content": told}, *conversation]
+
+
+def _system(task: str, asked: str | None) -> str:
+    told = instructions(task[:MAX_TASK_CHARS])
+    return f"{told}\n\n{asked}" if asked else told
 
 
 def plain_messages(request: ModelRequest, max_tokens: int) -> list[Message]:
@@ -52,7 +59,7 @@ def plain_messages(request: ModelRequest, max_tokens: int) -> list[Message]:
     ]
 
 
-def fresh_messages(items: Sequence[Item]) -> list[Message]:
+def fresh_messages(items: Sequence[Item], asked: str | None = None) -> list[Message]:
     """The latest task, what was made for it, and what is missing or how the last block failed.
 
     Without any block: a small model copies what it wrote before.
@@ -69,7 +76,7 @@ def fresh_messages(items: Sequence[Item]) -> list[Message]:
     elif results:
         told = fresh_start(task, result_message(results[-1]))
     return [
-        {"role": "system", "content": instructions(task[:MAX_TASK_CHARS])},
+        {"role": "system", "content": _system(task, asked)},
         {"role": "user", "content": told},
     ]
 

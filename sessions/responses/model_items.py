@@ -90,7 +90,13 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
         case {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}:
             yield ToolCall(call_id, name, parse_arguments(name, arguments), raw=dict(item))
         case {"type": "function_call_output", "call_id": call_id, "output": output}:
-            yield ToolResultItem(call_id, "", text=text_of(output))
+            yield ToolResultItem(
+                call_id,
+                "",
+                text=text_of(output),
+                raw=None if isinstance(output, str) else dict(item),
+                images=_pictures(output),
+            )
         case {"type": "shell_call", "call_id": call_id, "action": action}:
             wanted = {key: value for key, value in action.items() if value is not None}
             yield ToolCall(call_id, SHELL, wanted)
@@ -108,6 +114,12 @@ def _model_item(item: ApiItem, *, has_container: bool) -> Iterable[Item]:
             yield ToolResultItem(call_id, FILE_SEARCH, text=text)
         case _:
             yield from _native(item)
+
+
+def _pictures(output: str | Sequence[ApiItem]) -> list[str]:
+    """Of a function's result, their addresses."""
+    parts = () if isinstance(output, str) else output
+    return [str(part["image_url"]) for part in parts if part["type"] == "input_image"]
 
 
 def _by_one_name(item: ApiItem) -> ApiItem:
@@ -161,7 +173,9 @@ def _native(item: ApiItem) -> Iterable[Item]:
         case {"type": "custom_tool_call", "call_id": call_id, "name": name, "input": given}:
             yield ToolCall(call_id, name, {"input": given}, raw=dict(item))
         case {"type": "custom_tool_call_output", "call_id": call_id, "output": output}:
-            yield ToolResultItem(call_id, "", text=text_of(output), raw=dict(item))
+            yield ToolResultItem(
+                call_id, "", text=text_of(output), raw=dict(item), images=_pictures(output)
+            )
         case {"type": "tool_search_call", "call_id": str() as call_id, "arguments": given}:
             arguments = given if isinstance(given, dict) else {}
             yield ToolCall(call_id, TOOL_SEARCH, arguments, raw=dict(item))

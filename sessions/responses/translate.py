@@ -125,7 +125,11 @@ class Translation:
         yield self._emit.event("response.created", response=self._response(first))
         if self._about.is_background:
             yield self._emit.event("response.queued", response=self._response(first))
-        yield self._emit.event("response.in_progress", response=self._response("in_progress"))
+        else:
+            yield self._working()
+
+    def _working(self) -> Fields:
+        return self._emit.event("response.in_progress", response=self._response("in_progress"))
 
     def feed(self, event: StoredEvent) -> Iterator[Fields]:
         """Nothing more comes once `outcome` is set."""
@@ -135,7 +139,10 @@ class Translation:
         if isinstance(body, TurnRemoved) and body.turn == self._about.turn:
             yield from self._end(Outcome("cancelled", [], completed_at=seconds))
         elif isinstance(body, TurnStarted):
+            is_first = body.turn == self._about.turn and not self._has_begun
             self._has_begun = body.turn == self._about.turn
+            if is_first and self._about.is_background:
+                yield self._working()
         elif isinstance(body, TurnEnded) and body.turn == self._about.turn:
             yield from self._leave_open()
             yield from self._end(self._outcome_of(body, seconds))
@@ -152,6 +159,8 @@ class Translation:
 
     def told(self, outcome: Outcome) -> Iterator[Fields]:
         """In place of what was fed: its items as they were when it ended."""
+        if self._about.is_background:
+            yield self._working()
         for item in outcome.output:
             yield self._emit.added(item)
             yield self._emit.done(len(self._emit.output) - 1, item)

@@ -211,9 +211,10 @@ def model_options(asked: dict[str, Any]) -> ModelOptions:
         return asked[name] if name in given else None
 
     return ModelOptions(
+        instructions=asked["instructions"],
         temperature=value("temperature"),
         top_p=value("top_p"),
-        parallel_tool_calls=value("parallel_tool_calls"),
+        parallel_tool_calls=value("parallel_tool_calls") if asked["tools"] else None,
         tool_choice=_choice(value("tool_choice")) if asked["tools"] else None,
         text=asked["sent_text"],
         reasoning=value("reasoning"),

@@ -1,5 +1,6 @@
 """Responses under programs, models and endpoints that do not behave."""
 
+import contextlib
 import dataclasses
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
@@ -312,16 +313,41 @@ async def test_a_long_wait_for_an_answer_is_not_a_silent_one(
     assert printed(answer.parse()) == ["x\n"]
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
 async def test_a_failure_once_it_was_asked_for_says_not_to_ask_again(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+    client: Client, monkeypatch: pytest.MonkeyPatch, is_stream: bool
 ) -> None:
-    async def broken(response: ApiResponse) -> AsyncIterator[None]:
+    async def broken(response: ApiResponse, include: Any = ()) -> AsyncIterator[None]:
         for reason in ("The disk is gone.",):
             raise OSError(reason)
         yield None
 
     monkeypatch.setattr(response_stream, "events_of", broken)
     with pytest.raises(openai.InternalServerError) as failed:
-        await client.responses.create(model="m", input="x")
+        await client.responses.create(model="m", input="x", stream=is_stream)
     assert failed.value.response.headers["x-should-retry"] == "false"
     assert "disk" not in failed.value.message
+
+
+async def test_a_failure_in_the_middle_of_a_stream_is_its_last_event(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = response_stream.events_of
+
+    async def broken(response: ApiResponse, include: Any = ()) -> AsyncIterator[Any]:
+        async with contextlib.aclosing(told(response, include)) as events:
+            async for event in events:
+                yield event
+                if event is not None and event["type"] == "response.in_progress":
+                    raise OSError("The disk is gone.")
+
+    monkeypatch.setattr(response_stream, "events_of", broken)
+    stream = await client.responses.create(model="m", input="x", stream=True)
+    events = [event async for event in stream]
+    assert [event.type for event in events] == [
+        "response.created",
+        "response.in_progress",
+        "error",
+    ]
+    assert [event.sequence_number for event in events] == [0, 1, 2]
+    assert "disk" not in str(events[-1])

@@ -1,5 +1,6 @@
 """The local provider over a real wire: Markdown in, one call out, the stream cut behind it."""
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from sessions.providers.base import (
     AssistantMessage,
     CommandResult,
     Item,
+    ModelOptions,
     ModelRequest,
     ModelStatus,
     ToolCall,
@@ -185,6 +187,15 @@ async def test_a_finished_task_is_closed_in_words() -> None:
     assert wire.requests[0].body["stop"] == ["```"]
     assert items(deltas) == [AssistantMessage("I have written it.")]
     assert finished(deltas).stop_reason == "end"
+
+
+async def test_what_a_program_tells_the_model_stands_behind_its_own_prompt() -> None:
+    told = ModelOptions(instructions="Speak like a captain.")
+    async with wire_server(answer("Aye.")) as wire:
+        await ask(provider(wire), dataclasses.replace(asked(), options=told))
+    system = wire.requests[0].body["messages"][0]
+    assert system["role"] == "system"
+    assert system["content"].endswith("\n\nSpeak like a captain.")
 
 
 async def test_a_new_message_may_ask_for_the_same_again() -> None:

@@ -1,5 +1,6 @@
 """A log as the events of a response: what providers do that the scripted one does not."""
 
+import dataclasses
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -295,6 +296,18 @@ def test_other_turns_of_the_session_are_not_told() -> None:
     removed = StoredEvent(9, TurnRemoved(TURN), 0)
     assert [event["type"] for event in made.feed(removed)] == ["response.incomplete"]
     assert not list(made.feed(removed)), "nothing comes behind the end"
+
+
+def test_one_in_the_background_is_queued_until_its_turn_begins() -> None:
+    made = translation()
+    made = Translation(dataclasses.replace(made._about, is_background=True))
+    assert names(list(made.opening())) == ["created", "queued"]
+    earlier = [TurnStarted(1, "p", "m"), TurnEnded(1, "completed")]
+    for seq, body in enumerate(earlier, start=1):
+        assert not list(made.feed(StoredEvent(seq, body, 0)))
+    begun = [TurnStarted(TURN, "p", "m"), TurnStarted(TURN, "p", "m")]
+    events = [event for body in begun for event in made.feed(StoredEvent(9, body, 0))]
+    assert names(events) == ["in_progress"], "once"
 
 
 def test_messages_of_one_answer_are_items_with_their_own_words() -> None:
