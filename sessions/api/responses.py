@@ -235,7 +235,7 @@ class TextOptions(RequestPart):
 
 
 class ReasoningOptions(RequestPart):
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | None = None
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
 
 

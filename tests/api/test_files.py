@@ -6,6 +6,7 @@ import time
 import uuid
 from pathlib import Path
 
+import httpx2
 import openai
 import pytest
 from django.contrib.auth.models import User
@@ -86,6 +87,16 @@ async def test_a_life_has_bounds(client: openai.AsyncOpenAI, seconds: int) -> No
             expires_after={"anchor": "created_at", "seconds": seconds},
         )
     assert raised.value.param == "expires_after[seconds]"
+
+
+async def test_a_time_to_expire_needs_its_seconds(http: httpx2.AsyncClient) -> None:
+    answer = await http.post(
+        "/files",
+        data={"purpose": "user_data", "expires_after[anchor]": "created_at"},
+        files={"file": ("a.txt", b"x")},
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "expires_after[seconds]"
 
 
 async def test_an_unknown_purpose_is_refused(client: openai.AsyncOpenAI) -> None:

@@ -11,7 +11,8 @@ from tests.serve.upload_program import MIB, PIECE_BYTES, Program, digest_of, pie
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 
-SIZE = 300 * MIB + 4321
+SIZE = 2048 * MIB
+"""The largest file that is taken."""
 MAX_GROWTH_MB = 48
 """Beyond the pieces on their way: four copies of one would be more than that."""
 

@@ -96,6 +96,11 @@ def sent_file(request: HttpRequest) -> UploadedFile:
     unmodelled=Unmodelled(files=FormFiles(("file",), "The file.")),
 )
 async def file_create(call: Call[CreateFile, NoQuery]) -> File:
+    if call.body.anchor is not None and call.body.seconds is None:
+        param = "expires_after[seconds]"
+        raise ApiError(
+            400, f"'{param}' is missing.", param=param, code="missing_required_parameter"
+        )
     sent = sent_file(call.http)
     file = await services.stored_file_create(
         owner=call.user,
