@@ -104,6 +104,28 @@ def test_reload_keeps_the_screen_and_the_keyboard(page: Page, shell: ShellPane) 
     shell.wait_for("\nstill kept")
 
 
+def test_reload_in_a_full_screen_program_shows_it_again(page: Page, shell: ShellPane) -> None:
+    program = (
+        "import curses",
+        "def main(s):",
+        "  key = 0",
+        "  while key != 113:",
+        '    s.erase(); s.addstr(2, 4, "full-%d" % (40 + 2)); s.refresh(); key = s.getch()',
+        "curses.wrapper(main)",
+    )
+    lines = " ".join(f"'{line}'" for line in program)
+    shell.run(f"printf '%s\\n' {lines} > full.py; python3 full.py; echo ba''ck")
+    shell.wait_for("full-42")
+    page.reload()
+    shell.wait_for_state("typing")
+    shell.wait_for("full-42")
+    assert "printf" not in shell.text(), "the line that started it is on the other screen"
+    shell.type("q")
+    shell.wait_for("\nback")
+    shell.wait_for("printf")
+    assert "full-42" not in shell.text()
+
+
 def test_a_second_browser_watches_and_takes_over(
     page: Page,
     server: ServerProcess,
