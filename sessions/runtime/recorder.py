@@ -32,6 +32,8 @@ class SessionRecorder:
         self._lease = lease
         self._pending = PendingEvents()
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """Somebody waits for what there is, so that nothing more is gathered."""
         self._stored = asyncio.Condition()
         self._recorded = 0
         self._stored_count = 0
@@ -57,6 +59,8 @@ class SessionRecorder:
     async def flush(self) -> None:
         """Raises: as `record`."""
         target = self._recorded
+        if self._stored_count < target:
+            self._hurry.set()
         async with self._stored:
             await self._stored.wait_for(
                 lambda: self._error is not None or self._stored_count >= target
@@ -80,7 +84,8 @@ class SessionRecorder:
         while True:
             await self._woken_or_summary_due()
             # The first event after a pause is stored at once; a busy stream is gathered.
-            await asyncio.sleep(max(0.0, self._written_at + GATHER_S - time.monotonic()))
+            await self._gathered()
+            self._hurry.clear()
             self._wake.clear()
             self._written_at = time.monotonic()
             batch = self._pending.take()
@@ -101,6 +106,15 @@ class SessionRecorder:
                 self._stored.notify_all()
             if self._error is not None:
                 return
+
+    async def _gathered(self) -> None:
+        rest_s = self._written_at + GATHER_S - time.monotonic()
+        if rest_s <= 0:
+            await asyncio.sleep(0)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(rest_s):
+                await self._hurry.wait()
 
     async def _woken_or_summary_due(self) -> None:
         """A command that falls silent still has its last line shown."""

@@ -278,6 +278,7 @@ async def test_64_floods_at_once_are_whole_and_leave_the_guest_small(alice: User
     limits = dataclasses.replace(LIMITS, pids=256, memory_bytes=256 * MIB)
     size = 3_000_000
     async with turns(alice, limits) as session:
+        await session.run("true")
         guest = await guest_pid(session)
         before = peak_mb(guest)
         calls = await session.run_all([f"head -c {size} /dev/zero" for _ in range(64)])

@@ -22,9 +22,11 @@ from sessions.events.types import (
 from sessions.models import Session, Turn, TurnStatus, Upload
 from sessions.runtime.process import Runtime
 from sessions.runtime.supervisor import Supervisor
+from sessions.sandbox.base import ExecRequest
 from sessions.sandbox.limits import Limits
 from sessions.services import NewUpload
 from tests.runtime.conftest import Log
+from tests.sandbox.running import follow
 
 pytestmark = pytest.mark.slow
 
@@ -260,6 +262,17 @@ async def test_all_output_of_a_call_past_the_cap_is_in_its_file(
     sums = b"".join(o.content for o in await Log(session).of(Output) if o.call_id == last)
     first, second = sums.splitlines()
     assert first == second
+
+
+async def test_the_guest_keeps_nothing_of_a_command_that_is_stored(
+    supervisor: Supervisor, sandbox_runtime: Runtime, alice: User
+) -> None:
+    session = await start(alice, "```bash\nseq 1000; echo no >&2\n```")
+    await Log(session).wait_for(is_end)
+    (ended,) = await Log(session).of(CallEnded)
+    sandbox = await sandbox_runtime.sandboxes.connect(session)
+    again = await follow(await sandbox.exec(ExecRequest(exec_id=ended.call_id, argv=("true",))))
+    assert (again.stdout, again.stderr, again.ending.exit_code) == (b"", b"", 0)
 
 
 async def test_more_turns_than_may_run_wait_their_turn(

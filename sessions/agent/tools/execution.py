@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 MODEL_OUTPUT_BYTES = 12_000
 """Of each stream of a command, when the model sets no limit itself."""
 ACK_EVERY_BYTES = 1 * MIB
+ACK_EVERY_S = 0.2
 ATTACH_WAIT_S = 1.0
 UNANSWERED_S = 60.0
 """A container that runs is given up with what runs in it after so long without a word."""
@@ -93,11 +94,21 @@ class _Progress:
         }
         self._call_id = command.call_id
         self.capped = CappedOutput(command.call_id, max_output_bytes)
-        self.unacked = 0
+        self.recorded: dict[Stream, int] = {}
+        """Up to where each stream was handed to the log."""
+        self.acked: dict[Stream, int] = {}
         self.started_at = time.monotonic()
 
     def offset(self, stream: Stream) -> int:
         return self.kept[stream].total
+
+    def is_recorded(self, stream: Stream) -> None:
+        """All that was added of it so far."""
+        self.recorded[stream] = self.offset(stream)
+
+    @property
+    def unacked(self) -> int:
+        return sum(end - self.acked.get(one, 0) for one, end in self.recorded.items())
 
     @property
     def total(self) -> int:
@@ -121,7 +132,6 @@ class _Progress:
             self.kept[piece.stream].skip(gap)
             yield OutputDropped(self._call_id, piece.stream, piece.offset - gap, gap)
         self.kept[piece.stream].add(piece.data)
-        self.unacked += len(piece.data)
         stored = self.capped.add(piece)
         if stored is not None:
             yield stored
@@ -329,21 +339,52 @@ async def _attach(
             stderr_offset=progress.offset("stderr"),
         )
     )
-    async with _stopped_by(context.stop, exec_), _fed(exec_, command.stdin):
+    async with (
+        _stopped_by(context.stop, exec_),
+        _fed(exec_, command.stdin),
+        _acked_in_time(context, progress, exec_),
+    ):
         async for piece in exec_:
             if isinstance(piece, ExecEnded):
+                await _ack(context, progress, exec_)
                 return piece
             await context.recorder.record(*progress.add(piece))
+            progress.is_recorded(piece.stream)
             if progress.unacked >= ACK_EVERY_BYTES:
                 await _ack(context, progress, exec_)
     raise SandboxUnavailableError("The command's stream ended without its ending.")
 
 
 async def _ack(context: ToolContext, progress: _Progress, exec_: Exec) -> None:
+    """What the log has; of what comes meanwhile later."""
+    if not progress.unacked:
+        return
+    stored = dict(progress.recorded)
     await context.recorder.flush()
-    for stream in progress.kept:
-        await exec_.ack(stream, progress.offset(stream))
-    progress.unacked = 0
+    for stream, offset in stored.items():
+        if offset > progress.acked.get(stream, 0):
+            progress.acked[stream] = offset
+            await exec_.ack(stream, offset)
+
+
+@asynccontextmanager
+async def _acked_in_time(
+    context: ToolContext, progress: _Progress, exec_: Exec
+) -> AsyncIterator[None]:
+    """The guest holds only so much for all commands together: among many that print, one may wait
+    for room long before its next megabyte."""
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(ACK_EVERY_S)
+            await _ack(context, progress, exec_)
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
 
 
 @asynccontextmanager
