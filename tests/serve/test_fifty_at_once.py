@@ -32,6 +32,7 @@ def marks_in(containers: list[str]) -> list[str]:
         return [mark for mark in told if mark]
 
 
+@pytest.mark.timeout(600)
 def test_each_gets_a_container_of_its_own_and_none_is_left(docker_server: ServerProcess) -> None:
     with (
         openai.OpenAI(

@@ -42,6 +42,7 @@ def upload_with_a_kill(server: ServerProcess, size: int) -> tuple[str, str, floa
     return digest, program.client.container(session), max(peak, server.memory_mb()) - before
 
 
+@pytest.mark.timeout(900)
 def test_an_upload_outlives_its_server(docker_server: ServerProcess) -> None:
     digest, container, growth_mb = upload_with_a_kill(docker_server, SIZE)
     seen = docker("exec", container, "sha256sum", "/workspace/big.bin").split()[0]
