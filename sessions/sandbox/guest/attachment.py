@@ -36,6 +36,8 @@ class Attachment(Source):
         super().__init__(link, ident)
         self._command = command
         self._has_sent_end = False
+        self._is_late = command.ended is not None
+        """The host may want to end what the command left running: it is not gone once that is told."""
         # Checked for every stream before anything changes.
         self._cursors = {
             number: Cursor(stream, request.offsets.get(number, 0), request.window)
@@ -87,7 +89,8 @@ class Attachment(Source):
         if ended is None or self._has_sent_end or not self._is_all_sent():
             return None
         self._has_sent_end = True
-        self._leave_when_stored()
+        if not self._is_late:
+            self._leave_when_stored()
         return [wire.frame(wire.ENDED, self.ident, compact_json.encode(ended))]
 
     def _is_all_sent(self) -> bool:
