@@ -80,6 +80,7 @@ async def test_kernels_that_the_guest_forgot_are_passed_over(
     kernel = PythonKernel()
     await run(sandbox, kernel, "a", "import os")
     await run(sandbox, kernel, "b", "os.kill(os.getppid(), 9)")
+    await follow(await sandbox.exec(ExecRequest("python.kernel.1", ("true",))))  # its end is told
     for number in range(300):
         await follow(await sandbox.exec(ExecRequest(f"other.{number}", ("true",))))
     with pytest.raises(CommandForgottenError):

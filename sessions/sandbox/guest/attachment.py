@@ -89,8 +89,10 @@ class Attachment(Source):
         if ended is None or self._has_sent_end or not self._is_all_sent():
             return None
         self._has_sent_end = True
-        if not self._is_late:
-            self._leave_when_stored()
+        if self.is_over():
+            self._command.is_told = True
+            if not self._is_late:
+                self._leave()
         return [wire.frame(wire.ENDED, self.ident, compact_json.encode(ended))]
 
     def _is_all_sent(self) -> bool:
@@ -107,7 +109,9 @@ class Attachment(Source):
         if offset > self._cursor(stream).at:
             raise wire.WireError("acknowledges what was not sent")
         self._forget(stream, offset)
-        self._leave_when_stored()
+        if self.is_over():
+            self._command.is_told = True
+            self._leave()
 
     def _cursor(self, stream: int) -> Cursor:
         cursor = self._cursors.get(stream)
@@ -150,11 +154,10 @@ class Attachment(Source):
     def cancel(self) -> None:
         self._leave()
 
-    def _leave_when_stored(self) -> None:
+    def is_over(self) -> bool:
+        """Whether the host was sent all of it, and has stored that."""
         spools = [cursor.stream.spool for cursor in self._cursors.values()]
-        if self._has_sent_end and all(spool.start == spool.end for spool in spools):
-            self._command.is_told = True
-            self._leave()
+        return self._has_sent_end and all(spool.start == spool.end for spool in spools)
 
     def _leave(self) -> None:
         self.link.drop(self)

@@ -299,6 +299,9 @@ class Command:
         terminal = self.streams.get(wire.PTY)
         return self._status is None and terminal is not None and terminal.owner() != self.pid
 
+    def is_followed(self) -> bool:
+        return self.attachment is not None and not self.attachment.is_over()
+
     def forget_output(self) -> None:
         for stream in self.streams.values():
             stream.spool.forget(stream.spool.end)

@@ -157,8 +157,10 @@ class Guest:
 
     def _forget_some(self, count: int) -> None:
         """Those that a host knows all of first; others are never more than may run at once."""
-        idle = [c for c in self._commands.values() if c.ended and c.attachment is None]
+        idle = [c for c in self._commands.values() if c.ended and not c.is_followed()]
         for old in sorted(idle, key=lambda command: not command.is_told)[:count]:
+            if old.attachment is not None:
+                old.attachment.cancel()
             old.forget_output()
             del self._commands[old.exec_id]
             self._forgotten[old.exec_id] = None
