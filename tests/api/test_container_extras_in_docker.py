@@ -16,7 +16,7 @@ from websockets.sync.connection import Connection
 
 from tests.api.conftest import events_in, make_key
 from tests.e2e.conftest import remove_all_of
-from tests.serve.server_process import ServerProcess, berth_environment, manage
+from tests.serve.server_process import ServerProcess, berth_environment, migrate
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
 
@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         BERTH_ROOT_COMMANDS="on",
         BERTH_MOUNTS=f"read={place}/read,write={place}/write:rw",
     )
-    assert manage(environment, "migrate", "--verbosity", "0").returncode == 0
+    migrate(environment)
     running = ServerProcess(environment).start()
     try:
         yield running

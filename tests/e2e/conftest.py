@@ -20,7 +20,7 @@ from scripts.chromium import PROGRAMS
 from tests.e2e.accounts import new_link
 from tests.e2e.guard import Guard
 from tests.serve.berth_client import BerthClient
-from tests.serve.server_process import ROOT, ServerProcess, berth_environment, manage
+from tests.serve.server_process import ROOT, ServerProcess, berth_environment, migrate
 
 REMOVAL_TIMEOUT_S = 30.0
 EXPECT_TIMEOUT_MS = 15_000
@@ -83,8 +83,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         pytest.skip("no Docker client")
     installation = f"e2e-{uuid.uuid4().hex[:8]}"
     environment = berth_environment(tmp_path_factory.mktemp("berth"), installation)
-    migrated = manage(environment, "migrate", "--verbosity", "0")
-    assert migrated.returncode == 0, migrated.stderr
+    migrate(environment)
     try:
         yield environment
     finally:

@@ -12,7 +12,7 @@ from tests.e2e.conftest import remove_all_of, sign_in
 from tests.e2e.session_page import create_session, script
 from tests.e2e.shell_pane import ShellPane
 from tests.serve.berth_client import BerthClient
-from tests.serve.server_process import ServerProcess, berth_environment, manage
+from tests.serve.server_process import ServerProcess, berth_environment, migrate
 
 COUNTING = "for i in $(seq 40); do echo tick $i; sleep 0.25; done; date +%s%N > started-once"
 
@@ -22,7 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     """A server of this test's own, which it may kill."""
     installation = f"e2e-{uuid.uuid4().hex[:8]}"
     environment = berth_environment(tmp_path_factory.mktemp("berth"), installation)
-    assert manage(environment, "migrate", "--verbosity", "0").returncode == 0
+    migrate(environment)
     server = ServerProcess(environment).start()
     try:
         yield server

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.e2e.conftest import remove_all_of
-from tests.serve.server_process import ServerProcess, berth_environment, manage
+from tests.serve.server_process import ServerProcess, berth_environment, migrate
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def docker_server(tmp_path: Path) -> Iterator[ServerProcess]:
 def running_docker_server(tmp_path: Path) -> Iterator[ServerProcess]:
     installation = f"test-{uuid.uuid4().hex[:8]}"
     environment = berth_environment(tmp_path / "var", installation, BERTH_SCRIPTED_DELAY_S="0")
-    assert manage(environment, "migrate", "--verbosity", "0").returncode == 0
+    migrate(environment)
     server = ServerProcess(environment).start()
     try:
         yield server
