@@ -7,6 +7,9 @@ unexport PYTHONDONTWRITEBYTECODE
 PREPARE := @sh scripts/with_python.sh -m scripts.prepare
 BIN := .venv/bin
 
+# What shares the engine, a browser or the weights of a model runs one after the other.
+SHARING := docker or e2e or model
+
 .DEFAULT_GOAL := help
 .PHONY: help run sign-in test quick lint fmt bench neighbours chaos soak fuzz fuzz-api openapi images doctor clean
 
@@ -20,10 +23,11 @@ run: ## Set up what is missing and serve (PORT, BIND)
 sign-in: ## Print a link that signs the administrator in once, or FOR=somebody
 	@$(BIN)/python manage.py sign_in_link $(FOR)
 
-test: ## Lint and every test, Docker and browser included (JOBS=2: in two processes)
+test: ## Lint and every test, Docker and browser included
 	$(PREPARE) tools engine images chromium clients
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest $(if $(JOBS),-n $(JOBS) --dist loadgroup)
+	@$(BIN)/pytest -m "$(SHARING)"
+	@$(BIN)/pytest -n 2 -m "not ($(SHARING))"
 
 quick: ## Lint and the quick tests that need neither Docker, browser nor weights
 	$(PREPARE) tools

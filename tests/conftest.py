@@ -21,7 +21,7 @@ from sessions.sandbox.limits import Limits
 from tests.sandbox.child_backend import ChildBackend
 from tests.scripted_models import ScriptedModels
 
-pytest_plugins = ["tests.no_silent_skips", "tests.groups", "tests.emptied_tables"]
+pytest_plugins = ["tests.no_silent_skips", "tests.emptied_tables"]
 
 # By default an example that takes 200 ms fails, as it may on a machine that does something else.
 hypothesis_settings.register_profile("berth", deadline=None)

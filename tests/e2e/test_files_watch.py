@@ -6,8 +6,8 @@ from playwright.sync_api import Page, expect
 from tests.e2e.guard import Guard
 from tests.e2e.session_page import SessionPage, create_session, in_container, script
 
-SOON_MS = 8000
-"""Far below the 20 s after which a watched tree is asked for as a fallback."""
+SOON_MS = 15_000
+"""Below the 20 s after which a watched tree is asked for as a fallback."""
 
 
 def watched_session(page: Page, *steps: str) -> SessionPage:
