@@ -31,8 +31,6 @@ async def stream_objects(stream: openai.AsyncStream[Any]) -> AsyncGenerator[dict
                     return
                 if data.strip():
                     yield _object(data, response.request)
-    except httpx2.TimeoutException as error:
-        raise openai.APITimeoutError(request=response.request) from error
     except httpx2.RequestError as error:
         raise openai.APIConnectionError(request=response.request) from error
     except EventTooLargeError as error:

@@ -6,6 +6,7 @@ process that asks, so that whatever a crash leaves is either named by a row or n
 
 import uuid
 
+from django.db.models import Q
 from django.utils import timezone
 
 from sessions.errors import NotFoundError
@@ -59,11 +60,14 @@ async def set_state(row: Session, state: State, reason: str = "") -> None:
     await bus.notify(bus.session_topic(row.id))
 
 
-async def forget(row: Session, state: State, reason: str, **fields: object) -> bool:
+async def forget(
+    row: Session, state: State, reason: str, *, only_if: Q | None = None, **fields: object
+) -> bool:
     """The container is gone. `fields` change with it. False, with nothing changed, when the row
     names another one by now: what it says is then somebody else's."""
-    named = Session.objects.filter(id=row.id, container_id=row.container_id)
-    if not await named.aupdate(
+    named = Q(id=row.id, container_id=row.container_id)
+    rows = Session.objects.filter(named if only_if is None else named & only_if)
+    if not await rows.aupdate(
         container_id="", container_started_at=None, container_holder="", **fields
     ):
         return False
@@ -74,16 +78,9 @@ async def forget(row: Session, state: State, reason: str, **fields: object) -> b
 async def let_go(row: Session, *, seen: Session, reason: str) -> bool:
     """Suspend: the row names no container any more. False, with nothing changed, when something
     began since the row was `seen`: a turn that is claimed takes the lease first."""
-    rests = Session.objects.filter(
-        id=row.id,
-        container_id=row.container_id,
-        last_active_at=seen.last_active_at,
-        lease_owner=row.lease_owner,
-    ).exclude(turns__status=TurnStatus.RUNNING)
-    if not await rests.aupdate(container_id="", container_started_at=None, container_holder=""):
-        return False
-    await set_state(row, State.SUSPENDED, reason)
-    return True
+    rests = Q(last_active_at=seen.last_active_at, lease_owner=row.lease_owner)
+    works = Q(turns__status=TurnStatus.RUNNING)
+    return await forget(row, State.SUSPENDED, reason, only_if=rests & ~works)
 
 
 async def is_busy(row: Session, *, seen: Session) -> bool:

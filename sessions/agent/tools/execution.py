@@ -4,12 +4,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from sessions.agent.output import CappedOutput, HeadTail
 from sessions.agent.stop import StopSignal
+from sessions.agent.together import beside
 from sessions.agent.tools.base import RecordedCall, ToolContext
 from sessions.errors import (
     BerthError,
@@ -97,6 +98,8 @@ class _Progress:
         self.recorded: dict[Stream, int] = {}
         """Up to where each stream was handed to the log."""
         self.acked: dict[Stream, int] = {}
+        self.exec_: Exec | None = None
+        """As it was attached to last."""
         self.started_at = time.monotonic()
 
     def offset(self, stream: Stream) -> int:
@@ -161,6 +164,7 @@ async def run_command(command: Command, context: ToolContext) -> CommandResult:
         end = await _refused(command, context, progress, error)
     end = end or _lost(started_at, progress)
     await _record_end(command, context, progress, end)
+    await _ack_to_the_end(context, progress)
     return _result(command, progress, end)
 
 
@@ -292,12 +296,8 @@ async def _deadline(command: Command, stop: StopSignal) -> AsyncIterator[None]:
             await stop.wait()
             deadline.reschedule(min(deadline.when() or now(), now() + STOP_OVERDUE_S))
 
-        watcher = asyncio.create_task(shorten())
-        try:
+        async with beside(shorten()):
             yield
-        finally:
-            watcher.cancel()
-            await asyncio.gather(watcher, return_exceptions=True)
 
 
 async def _overdue(command: Command, context: ToolContext, progress: _Progress) -> ExecEnded:
@@ -326,6 +326,8 @@ async def _attach(
     how = Launch(command.argv or (shell, "-c", command.text))
     if command.launch is not None:
         how = await command.launch(sandbox, shell)
+    if progress.total:
+        await context.recorder.flush()  # the offsets below acknowledge it
     exec_ = await sandbox.exec(
         ExecRequest(
             exec_id=command.call_id,
@@ -339,14 +341,14 @@ async def _attach(
             stderr_offset=progress.offset("stderr"),
         )
     )
+    progress.exec_ = exec_
     async with (
-        _stopped_by(context.stop, exec_),
-        _fed(exec_, command.stdin),
-        _acked_in_time(context, progress, exec_),
+        beside(_stop_in_time(context.stop, exec_)),
+        beside(_feed(exec_, command.stdin)),
+        beside(_ack_in_time(context, progress, exec_)),
     ):
         async for piece in exec_:
             if isinstance(piece, ExecEnded):
-                await _ack(context, progress, exec_)
                 return piece
             await context.recorder.record(*progress.add(piece))
             progress.is_recorded(piece.stream)
@@ -359,70 +361,46 @@ async def _ack(context: ToolContext, progress: _Progress, exec_: Exec) -> None:
     """What the log has; of what comes meanwhile later."""
     if not progress.unacked:
         return
-    stored = dict(progress.recorded)
+    recorded = dict(progress.recorded)
     await context.recorder.flush()
-    for stream, offset in stored.items():
+    for stream, offset in recorded.items():
         if offset > progress.acked.get(stream, 0):
-            progress.acked[stream] = offset
             await exec_.ack(stream, offset)
+            progress.acked[stream] = offset
 
 
-@asynccontextmanager
-async def _acked_in_time(
-    context: ToolContext, progress: _Progress, exec_: Exec
-) -> AsyncIterator[None]:
+async def _ack_in_time(context: ToolContext, progress: _Progress, exec_: Exec) -> None:
     """The guest holds only so much for all commands together: among many that print, one may wait
     for room long before its next megabyte."""
-
-    async def watch() -> None:
-        while True:
-            await asyncio.sleep(ACK_EVERY_S)
-            await _ack(context, progress, exec_)
-
-    watcher = asyncio.create_task(watch())
-    try:
-        yield
-    finally:
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
+    while True:
+        await asyncio.sleep(ACK_EVERY_S)
+        await _ack(context, progress, exec_)
 
 
-@asynccontextmanager
-async def _stopped_by(stop: StopSignal, exec_: Exec) -> AsyncIterator[None]:
+async def _ack_to_the_end(context: ToolContext, progress: _Progress) -> None:
+    """Once the end is recorded as well: the guest keeps nothing of it. Where it cannot be told, it
+    forgets by itself, or is gone."""
+    if progress.exec_ is not None:
+        with suppress(SandboxError):
+            await _ack(context, progress, progress.exec_)
+
+
+async def _stop_in_time(stop: StopSignal, exec_: Exec) -> None:
     """Kill the command's process tree as soon as `stop` is set."""
-
-    async def watch() -> None:
-        await stop.wait()
-        await exec_.stop()
-
-    watcher = asyncio.create_task(watch())
-    try:
-        yield
-    finally:
-        watcher.cancel()
-        await asyncio.gather(watcher, return_exceptions=True)
+    await stop.wait()
+    await exec_.stop()
 
 
-@asynccontextmanager
-async def _fed(exec_: Exec, stdin: bytes | None) -> AsyncIterator[None]:
+async def _feed(exec_: Exec, stdin: bytes | None) -> None:
     """Give the command its input, what of it an earlier attachment did not, while it prints."""
-
-    async def feed(data: bytes) -> None:
-        try:
-            await exec_.write_stdin(data[await exec_.stdin_offset() :])
-            await exec_.close_stdin()
-        except SandboxError as error:
-            logger.info(
-                "exec %s: its input: %s", exec_.exec_id, error
-            )  # told by its output as well
-
-    feeding = asyncio.create_task(feed(stdin)) if stdin is not None else None
+    if stdin is None:
+        return
     try:
-        yield
-    finally:
-        if feeding is not None:
-            feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
+        await exec_.write_stdin(stdin[await exec_.stdin_offset() :])
+        await exec_.close_stdin()
+    except SandboxError as error:
+        # Told by its output as well.
+        logger.info("exec %s: its input: %s", exec_.exec_id, error)
 
 
 async def _record_end(
