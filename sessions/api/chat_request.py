@@ -8,7 +8,7 @@ from sessions import services
 from sessions.api.chat import CreateChatCompletion
 from sessions.api.chat_abilities import check_abilities, check_pairs, unsupported
 from sessions.api.endpoint import Call
-from sessions.api.errors import ApiError
+from sessions.api.errors import ApiError, choice_without_tools
 from sessions.api.model_choice import chosen_model
 from sessions.api.schema import NoQuery
 from sessions.errors import ModelRefusedError
@@ -82,8 +82,7 @@ def _check(body: CreateChatCompletion) -> None:
             code="invalid_value",
         )
     if body.tool_choice not in (None, "none", "auto") and not body.tools:
-        message = "'tool_choice' is only allowed when 'tools' are specified."
-        raise ApiError(400, message, param="tool_choice", code="invalid_value")
+        raise choice_without_tools()
     if body.top_logprobs and not body.logprobs:
         message = "'top_logprobs' needs 'logprobs' to be true."
         raise ApiError(400, message, param="top_logprobs", code="invalid_value")

@@ -80,3 +80,8 @@ def from_berth(error: BerthError) -> ApiError:
         code=error.code,
         headers=headers,
     )
+
+
+def choice_without_tools() -> ApiError:
+    message = "'tool_choice' is only allowed when 'tools' are specified."
+    return ApiError(400, message, param="tool_choice", code="invalid_value")

@@ -11,7 +11,7 @@ from typing import Any
 from sessions import services
 from sessions.api import code_interpreter
 from sessions.api.endpoint import Call
-from sessions.api.errors import ApiError, not_found
+from sessions.api.errors import ApiError, choice_without_tools, not_found
 from sessions.api.items import CompactionTrigger, ItemReference, item_resource
 from sessions.api.lookups import find_conversation, find_response
 from sessions.api.model_choice import chosen_model
@@ -115,6 +115,9 @@ def found_tools(items: list[Fields], given: Sequence[Tool]) -> list[Fields]:
 
 def _check_abilities(body: CreateResponse, choice: ModelChoice) -> None:
     """Raises: ApiError for what the model could only ignore."""
+    is_choice_made = body.tool_choice not in (None, "auto", "none")
+    if is_choice_made and not body.tools:
+        raise choice_without_tools()
     takes = runtime().provider(choice.provider, choice.model).takes
     wants: list[tuple[Ability, str, bool]] = [
         ("sampling", "temperature", body.temperature is not None),
@@ -122,7 +125,7 @@ def _check_abilities(body: CreateResponse, choice: ModelChoice) -> None:
         ("formats", "text.verbosity", bool(body.text and body.text.verbosity)),
         ("formats", "text.format", _is_formatted(body)),
         ("reasoning", "reasoning.effort", _wants_effort(body)),
-        ("functions", "tool_choice", _is_choice_made(body)),
+        ("functions", "tool_choice", is_choice_made),
     ]
     for index, tool in enumerate(body.tools or ()):
         wants.append(("functions", f"tools[{index}]", _is_callers(tool)))
@@ -133,15 +136,6 @@ def _check_abilities(body: CreateResponse, choice: ModelChoice) -> None:
         if is_wanted and ability not in takes:
             message = f"Unsupported parameter: '{param}' is not supported with '{choice.model}'."
             raise ApiError(400, message, param=param, code="unsupported_parameter")
-
-
-def _is_choice_made(body: CreateResponse) -> bool:
-    """Raises: ApiError for a choice of nothing."""
-    is_made = body.tool_choice not in (None, "auto", "none")
-    if is_made and not body.tools:
-        message = "'tool_choice' is only allowed when 'tools' are specified."
-        raise ApiError(400, message, param="tool_choice", code="invalid_value")
-    return is_made
 
 
 def _has_image(content: Any) -> bool:

@@ -2,16 +2,16 @@
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import httpx2
-import openai
 import pytest
 from django.contrib.auth.models import User
 
 from sessions import services
-from tests.api.conftest import ClientOf
+from tests.api.conftest import ClientOf, HttpOf
 from tests.api.fuzz.seeds import SKILL, make_seeds
 from tests.api.own_document import own
 
@@ -33,14 +33,17 @@ BODIES: dict[str, Callable[[Ids], Body]] = {
     "searchVectorStore": lambda own: {"json": {"query": "tides"}},
 }
 """What is sent with an operation that takes a body, of the ids of whoever asks."""
-SHELL_IN: Callable[[str], Body] = lambda container: {  # noqa: E731 - a row of the table below
-    "type": "shell",
-    "environment": {"type": "container_reference", "container_id": container},
-}
+
+
+def shell_in(container: str) -> Body:
+    place = {"type": "container_reference", "container_id": container}
+    return {"type": "shell", "environment": place}
+
+
 NAMED: list[tuple[str, str, Callable[[str, Ids], Body]]] = [
     ("/responses", "response_id", lambda one, _: {"previous_response_id": one}),
     ("/responses", "conversation_id", lambda one, _: {"conversation": one}),
-    ("/responses", "container_id", lambda one, _: {"tools": [SHELL_IN(one)]}),
+    ("/responses", "container_id", lambda one, _: {"tools": [shell_in(one)]}),
     (
         "/responses",
         "container_id",
@@ -141,21 +144,14 @@ def nobodys(ids: Ids) -> Ids:
     }
 
 
+@dataclass(frozen=True, slots=True)
 class Asker:
-    def __init__(self, client: openai.AsyncOpenAI, own: Ids) -> None:
-        self.client = client
-        self.own = own
-
-    async def ask(self, method: str, path: str, **sent: Any) -> httpx2.Response:
-        http: Any = self.client._client
-        url = f"{str(self.client.base_url).rstrip('/')}{path}"
-        headers = {"Authorization": f"Bearer {self.client.api_key}"}
-        answer: httpx2.Response = await http.request(method, url, headers=headers, **sent)
-        return answer
+    http: httpx2.AsyncClient
+    own: Ids
 
     async def told(self, ids: Ids, method: str, path: str, **sent: Any) -> tuple[int, str]:
         """Status and text of the answer, without the ids themselves."""
-        answer = await self.ask(method, path, **sent)
+        answer = await self.http.request(method, path, **sent)
         text = answer.text
         for value in ids.values():
             if len(value) > 8:
@@ -163,18 +159,20 @@ class Asker:
         return answer.status_code, text
 
 
+AskerOf: TypeAlias = Callable[[User], Awaitable[Asker]]
+
+
 @pytest.fixture
-async def asker_of(client_of: ClientOf) -> Callable[[User], Any]:
+def asker_of(client_of: ClientOf, http_of: HttpOf) -> AskerOf:
     async def make(user: User) -> Asker:
         _, secret = await services.api_key_create(user=user, name="walk")
-        client = client_of(secret)
-        return Asker(client, await make_seeds(client))
+        return Asker(http_of(secret), await make_seeds(client_of(secret)))
 
     return make
 
 
 async def test_another_users_ids_are_answered_as_those_that_nobody_has(
-    alice: User, bob: User, asker_of: Callable[[User], Any]
+    alice: User, bob: User, asker_of: AskerOf
 ) -> None:
     """Each id of a path in turn, those before it being one's own."""
     owner, other = await asker_of(alice), await asker_of(bob)
@@ -212,7 +210,7 @@ async def owner_finds_them(owner: Asker) -> None:
 
 
 async def test_ids_of_others_named_in_bodies_are_answered_alike(
-    alice: User, bob: User, asker_of: Callable[[User], Any]
+    alice: User, bob: User, asker_of: AskerOf
 ) -> None:
     owner, other = await asker_of(alice), await asker_of(bob)
     missing = nobodys(owner.own)
@@ -225,15 +223,15 @@ async def test_ids_of_others_named_in_bodies_are_answered_alike(
         ]
         assert answers[0] == answers[1], f"{path}, {kind}"
         assert answers[0][0] in (400, 404), f"{path}, {kind}: {answers[0]}"
-        own_answer = await other.ask(
-            "POST", there, json={**whole, **body(other.own[kind], other.own)}
+        own_answer = await other.http.post(
+            there, json={**whole, **body(other.own[kind], other.own)}
         )
         assert own_answer.status_code == 200, f"{path}, {kind}: {own_answer.text}"
 
 
 @pytest.mark.parametrize(("path", "kind"), LISTS)
 async def test_a_list_goes_on_after_no_id_of_another(
-    alice: User, bob: User, asker_of: Callable[[User], Any], path: str, kind: str
+    alice: User, bob: User, asker_of: AskerOf, path: str, kind: str
 ) -> None:
     owner, other = await asker_of(alice), await asker_of(bob)
     there = path.format(**other.own)

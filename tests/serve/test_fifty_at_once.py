@@ -1,6 +1,5 @@
 """Fifty who come at once, over the network, to a real engine with two containers waiting."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import openai
@@ -8,6 +7,7 @@ import pytest
 
 from tests.api.conftest import make_key
 from tests.e2e.conftest import docker
+from tests.serve.raw_http import wait_until
 from tests.serve.server_process import ServerProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.docker]
@@ -51,8 +51,7 @@ def test_each_gets_a_container_of_its_own_and_none_is_left(docker_server: Server
         marks = marks_in(containers_of(docker_server))
         assert sorted(map(int, marks)) == list(range(PROGRAMS))
         list(threads.map(client.containers.delete, made))
-    until = time.monotonic() + REMOVAL_TIMEOUT_S
-    while len(left := containers_of(docker_server)) > WAITING:
-        assert time.monotonic() < until, f"{len(left)} containers are left"
-        time.sleep(1)
-    assert not marks_in(left), "only those that wait for the next"
+    assert wait_until(
+        lambda: len(containers_of(docker_server)) <= WAITING, within_s=REMOVAL_TIMEOUT_S
+    )
+    assert not marks_in(containers_of(docker_server)), "only those that wait for the next"
