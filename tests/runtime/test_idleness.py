@@ -1,12 +1,8 @@
-"""Idle containers are suspended, never one that works; old workspaces become archives."""
+"""Idle containers are suspended, never one that works."""
 
 import asyncio
 import dataclasses
 import datetime as dt
-import os
-import uuid
-from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -14,7 +10,6 @@ from django.utils import timezone
 
 from sessions import services
 from sessions.errors import (
-    ConflictError,
     EngineUnavailableError,
     InvalidInputError,
     SandboxError,
@@ -22,41 +17,18 @@ from sessions.errors import (
 )
 from sessions.events import log
 from sessions.events.types import ContainerState, SessionKept, ShellEnded
-from sessions.models import ContainerState as State
 from sessions.models import Session, Shell
-from sessions.runtime.archives import Archives
 from sessions.runtime.keeper import Keeper
 from sessions.runtime.process import Runtime
 from sessions.runtime.reaper import Reaper
-from sessions.runtime.sandboxes import RESTORED, STARTED_AGAIN
+from sessions.runtime.sandboxes import STARTED_AGAIN
 from sessions.runtime.shell_live import LiveShell
 from sessions.runtime.shells import Shells
-from sessions.sandbox.base import ContainerSpec, ExecRequest, Sandbox, TerminalSize, Usage
+from sessions.sandbox.base import ExecRequest, Sandbox, TerminalSize, Usage
 from sessions.sandbox.channel import GuestChannel
-from sessions.sandbox.limits import MIB, Limits
+from sessions.sandbox.limits import Limits
 from tests.runtime.conftest import Log
-from tests.sandbox.child_backend import ChildBackend
-
-HOUR = dt.timedelta(hours=1)
-
-
-async def idle(runtime: Runtime, session: Session, *, since: dt.timedelta = HOUR) -> Session:
-    """The session with a container, its last activity so long ago."""
-    await runtime.sandboxes.connect(session)
-    await Session.objects.filter(id=session.id).aupdate(
-        status="idle", last_active_at=timezone.now() - since
-    )
-    return await Session.objects.aget(id=session.id)
-
-
-async def eventually(is_true: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(30):
-        while not await is_true():  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.02)
-
-
-async def state_of(session: Session) -> str:
-    return (await Session.objects.aget(id=session.id)).container_state
+from tests.runtime.resting import HOUR, eventually, idle, state_of
 
 
 async def test_an_idle_container_is_suspended_and_its_files_stay(
@@ -208,84 +180,6 @@ async def test_a_container_past_its_life_stays_while_a_program_runs_in_a_shell(
     await eventually(rests)
 
 
-async def test_something_that_begins_in_the_same_moment_wins(
-    sandbox_runtime: Runtime, agent_session: Session
-) -> None:
-    seen = await idle(sandbox_runtime, agent_session)
-    await services.session_keep(session=seen)
-    await sandbox_runtime.sandboxes.suspend(seen, "")
-    assert await state_of(seen) == "connected"
-
-
-async def test_a_turn_that_begins_while_shells_are_ended_wins(
-    sandbox_runtime: Runtime, agent_session: Session
-) -> None:
-    sandboxes = sandbox_runtime.sandboxes
-    seen = await idle(sandbox_runtime, agent_session)
-    channel = await sandboxes.connect(seen)
-    container_id = sandboxes.container_id(seen)
-
-    async def begin(_session_id: uuid.UUID, _reason: str) -> None:
-        await Session.objects.filter(id=seen.id).aupdate(lease_owner="another:process")
-
-    sandboxes.before_discard = begin
-    await sandboxes.suspend(seen, "")
-    assert await state_of(seen) == "connected"
-    assert (await sandboxes.backend.inspect(container_id)).is_running
-    assert await sandboxes.connect(seen) is channel
-
-
-async def test_who_comes_while_it_is_suspended_gets_another_container(
-    sandbox_runtime: Runtime, agent_session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandboxes = sandbox_runtime.sandboxes
-    seen = await idle(sandbox_runtime, agent_session)
-    first = sandboxes.container_id(seen)
-    coming: list[asyncio.Task[Sandbox]] = []
-    remove = sandboxes.backend.remove
-
-    async def meanwhile(container_id: str) -> None:
-        coming.append(asyncio.create_task(sandboxes.connect(seen)))
-        await asyncio.sleep(0.05)
-        await remove(container_id)
-
-    monkeypatch.setattr(sandboxes.backend, "remove", meanwhile)
-    await sandboxes.suspend(seen, "")
-    (sandbox,) = [await task for task in coming]
-    assert sandboxes.container_id(seen) not in ("", first)
-    assert await sandbox.list_dir("") is not None
-
-
-async def test_what_another_process_suspended_is_not_used_by_a_turn(
-    sandbox_runtime: Runtime, agent_session: Session
-) -> None:
-    sandboxes = sandbox_runtime.sandboxes
-    session = await idle(sandbox_runtime, agent_session)
-    channel = await sandboxes.connect(session)
-    await sandboxes.drop_stale(session)
-    assert await sandboxes.connect(session) is channel
-    # As another process's `suspend` leaves it, with the engine's removal still to come.
-    await Session.objects.filter(id=session.id).aupdate(
-        container_id="", container_state="suspended"
-    )
-    await sandboxes.drop_stale(session)
-    assert await sandboxes.connect(session) is not channel
-
-
-async def test_a_shell_is_not_ended_for_a_suspension_that_does_not_come(
-    sandbox_runtime: Runtime, agent_session: Session, alice: User
-) -> None:
-    seen = await idle(sandbox_runtime, agent_session)
-    shells = sandbox_runtime.shells
-    shell = await shells.open(session=seen, user=alice, size=TerminalSize(80, 24))
-    await services.session_keep(session=seen)
-    await sandbox_runtime.sandboxes.suspend(seen, "")
-    assert (await Shell.objects.aget(pk=shell.pk)).ended_at is None
-    await sandbox_runtime.sandboxes.discard(seen, State.DISCONNECTED, "On purpose.")
-    (ended,) = await Log(seen).of(ShellEnded)
-    assert (ended.ending["kind"], ended.reason) == ("stopped", "On purpose.")
-
-
 async def test_a_process_without_a_reaper_keeps_what_is_used_through_it(
     sandbox_runtime: Runtime, agent_session: Session, alice: User
 ) -> None:
@@ -397,171 +291,3 @@ async def test_only_sensible_times_are_taken(agent_session: Session, seconds: in
 
 
 # Archives
-
-
-async def rested(runtime: Runtime, session: Session) -> Session:
-    """Suspended, and untouched for 40 days."""
-    session = await idle(runtime, session, since=dt.timedelta(days=40))
-    await session.turns.aupdate(status="ended")
-    await runtime.sandboxes.discard(session, State.SUSPENDED, "")
-    return await Session.objects.aget(id=session.id)
-
-
-def reaper_of(runtime: Runtime) -> Reaper:
-    return Reaper(runtime.sandboxes, retention=dt.timedelta(days=30))
-
-
-async def test_an_old_workspace_becomes_an_archive_and_comes_back_as_it_was(
-    sandbox_runtime: Runtime, agent_session: Session
-) -> None:
-    sandboxes = sandbox_runtime.sandboxes
-    sandbox = await sandboxes.connect(agent_session)
-    random = os.urandom(3 * MIB)
-    await sandbox.write_file("deep/er/random.bin", random)
-    await sandbox.write_file("caf\udce9 \n name", b"odd name")
-    row = await Session.objects.aget(id=agent_session.id)
-    assert isinstance(sandboxes.backend, ChildBackend)
-    folder = sandboxes.backend.guest(row.container_id).workspace
-    (folder / "link").symlink_to("/usr/bin/env")
-    (folder / "empty").mkdir()
-    (folder / "script").write_bytes(b"#!/bin/sh\n")
-    (folder / "script").chmod(0o755)
-    (folder / "locked").write_bytes(b"secret")
-    (folder / "locked").chmod(0)
-    session = await rested(sandbox_runtime, agent_session)
-
-    await reaper_of(sandbox_runtime).archive_old()
-    row = await Session.objects.aget(id=session.id)
-    assert row.container_state == "expired"
-    assert row.archived_at is not None
-    path = sandboxes.archives.path(session.id)
-    assert row.archive_bytes == path.stat().st_size > 3 * MIB
-    assert await sandboxes.backend.volumes() == {}
-    assert await sandboxes.backend.containers() == []
-
-    back = await sandboxes.connect(row)
-    assert (await Log(session).of(ContainerState))[-1].reason == RESTORED
-    assert b"".join([piece async for piece in back.read_file("deep/er/random.bin")]) == random
-    assert (await back.stat("caf\udce9 \n name")).size == 8
-    assert (await back.stat("empty")).kind == "folder"
-    assert (await back.stat("script")).mode & 0o777 == 0o755
-    locked = await back.stat("locked")
-    assert (locked.size, locked.mode & 0o777) == (6, 0)
-    (link,) = [e for e in await back.list_dir("") if e.name == "link"]
-    assert link.symlink_target == "/usr/bin/env"
-    row = await Session.objects.aget(id=session.id)
-    assert (row.container_state, row.archived_at) == ("connected", None)
-    assert await sandboxes.archives.files() == []
-
-
-async def test_a_young_workspace_or_one_with_a_message_waiting_is_left_alone(
-    sandbox_runtime: Runtime, agent_session: Session
-) -> None:
-    session = await rested(sandbox_runtime, agent_session)
-    await session.turns.aupdate(status="queued")
-    await reaper_of(sandbox_runtime).archive_old()
-    await session.turns.aupdate(status="ended")
-    await Reaper(sandbox_runtime.sandboxes).archive_old()  # retention is for ever
-    await services.session_keep(session=session)
-    await reaper_of(sandbox_runtime).archive_old()
-    assert await sandbox_runtime.sandboxes.archives.files() == []
-    assert len(await sandbox_runtime.sandboxes.backend.volumes()) == 1
-
-
-async def test_an_archive_that_takes_long_keeps_nothing_else(
-    sandbox_runtime: Runtime, agent_session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandboxes = sandbox_runtime.sandboxes
-    await rested(sandbox_runtime, agent_session)
-    begun = asyncio.Event()
-
-    async def endless(_session: Session) -> None:
-        begun.set()
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(sandboxes, "archive", endless)
-    monkeypatch.setattr("sessions.runtime.reaper.LOOK_S", 0.05)
-    running = asyncio.create_task(reaper_of(sandbox_runtime).run())
-    await asyncio.wait_for(begun.wait(), 10)
-    await sandboxes.backend.create(
-        ContainerSpec("stray", "berth/sandbox-slim", "stray", Limits(), name="berth-stray")
-    )
-    await Session.objects.filter(id=agent_session.id).aupdate(deletion_requested_at=timezone.now())
-    await eventually(lambda: is_gone(agent_session))
-    running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-
-
-async def is_gone(session: Session) -> bool:
-    return not await Session.objects.filter(id=session.id).aexists()
-
-
-async def test_a_session_that_was_taken_up_while_it_was_archived_keeps_its_volume(
-    sandbox_runtime: Runtime, agent_session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandboxes = sandbox_runtime.sandboxes
-    await (await sandboxes.connect(agent_session)).write_file("file", b"x" * MIB)
-    session = await rested(sandbox_runtime, agent_session)
-    write = sandboxes.archives.write
-
-    async def taken_up_meanwhile(session_id: uuid.UUID, sandbox: Sandbox) -> int:
-        size = await write(session_id, sandbox)
-        await Session.objects.filter(id=session_id).aupdate(
-            container_id="", container_state=State.SUSPENDED
-        )
-        return size
-
-    monkeypatch.setattr(sandboxes.archives, "write", taken_up_meanwhile)
-    with pytest.raises(ConflictError):
-        await sandboxes.archive(session)
-    row = await Session.objects.aget(id=session.id)
-    assert (row.archived_at, row.workspace_volume) == (None, session.workspace_volume)
-    assert list(await sandboxes.backend.volumes()) == [session.workspace_volume]
-    assert (await (await sandboxes.connect(row)).stat("file")).size == MIB
-
-
-async def test_what_is_in_use_is_not_archived(
-    sandbox_runtime: Runtime, agent_session: Session
-) -> None:
-    session = await rested(sandbox_runtime, agent_session)
-    await sandbox_runtime.sandboxes.connect(session)
-    with pytest.raises(ConflictError):
-        await sandbox_runtime.sandboxes.archive(session)
-    assert await state_of(session) == "connected"
-
-
-async def test_an_archive_that_cannot_be_written_keeps_the_volume(
-    sandbox_runtime: Runtime, agent_session: Session, tmp_path: Path
-) -> None:
-    sandboxes = sandbox_runtime.sandboxes
-    await (await sandboxes.connect(agent_session)).write_file("file", b"x" * MIB)
-    session = await rested(sandbox_runtime, agent_session)
-    (tmp_path / "in the way").write_bytes(b"")
-    sandboxes.archives = Archives(tmp_path / "in the way")
-    await reaper_of(sandbox_runtime).archive_old()
-    row = await Session.objects.aget(id=session.id)
-    assert (row.container_state, row.archived_at) == ("suspended", None)
-    assert len(await sandboxes.backend.volumes()) == 1
-    assert await sandboxes.backend.containers() == []
-
-
-@pytest.mark.parametrize("damage", ["cut", "changed", "gone"])
-async def test_a_broken_archive_is_not_thrown_away(
-    sandbox_runtime: Runtime, agent_session: Session, damage: str
-) -> None:
-    sandboxes = sandbox_runtime.sandboxes
-    await (await sandboxes.connect(agent_session)).write_file("file", os.urandom(MIB))
-    session = await rested(sandbox_runtime, agent_session)
-    await reaper_of(sandbox_runtime).archive_old()
-    path = sandboxes.archives.path(session.id)
-    whole = path.read_bytes()
-    middle = len(whole) // 2
-    broken = {"cut": whole[:middle], "changed": whole[:middle] + b"?" + whole[middle + 1 :]}
-    path.unlink() if damage == "gone" else path.write_bytes(broken[damage])
-    with pytest.raises(SandboxError, match="archive"):
-        await sandboxes.connect(session)
-    assert await state_of(session) == "expired"
-    assert await sandboxes.backend.volumes() == {}
-    path.write_bytes(whole)
-    back = await sandboxes.connect(session)
-    assert (await back.stat("file")).size == MIB
