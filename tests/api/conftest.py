@@ -13,10 +13,13 @@ import pytest
 from django.contrib.auth.models import User
 
 from sessions import services
+from sessions.providers.registry import ProviderConfig
+from sessions.runtime.models import ConfiguredModels
 from sessions.runtime.process import Runtime
 from sessions.runtime.request_bodies import SpoolingHandler
 from tests.api.contract import event_schema, problems, schema_of
 from tests.api.own_document import own_event_schema, own_problems, own_schema_of
+from tests.providers.wire_server import WireServer
 from tests.runtime.conftest import supervisor
 from tests.serve.conftest import docker_server, running_docker_server
 from tests.serve.server_process import ServerProcess, manage
@@ -24,6 +27,8 @@ from tests.serve.server_process import ServerProcess, manage
 __all__ = ["docker_server", "supervisor"]
 
 BASE_URL = "http://testserver/v1"
+
+ENDPOINT_KEY = "sk-endpoint-secret"
 
 ClientOf = Callable[[str], openai.AsyncOpenAI]
 
@@ -168,3 +173,20 @@ def api_key(api_server: ServerProcess) -> str:
 def make_key(server: ServerProcess) -> str:
     made = manage(server.environment, "create_api_key", "admin", "tests")
     return made.stdout.strip().splitlines()[-1].split()[-1]
+
+
+@pytest.fixture
+def at_endpoint(sandbox_runtime: Runtime, settings) -> Callable[..., None]:
+    """Let the models of the test be those of a stub server."""
+
+    def use(wire: WireServer, *, api: Any = "chat", any_name: bool | None = None) -> None:
+        settings.BERTH_ANY_MODEL_NAME = any_name
+        config = ProviderConfig(
+            models=("upstream-1",),
+            openai_api_key=ENDPOINT_KEY,
+            openai_base_url=wire.base_url,
+            openai_api=api,
+        )
+        sandbox_runtime.models = ConfiguredModels(config, None)
+
+    return use

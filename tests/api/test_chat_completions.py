@@ -15,17 +15,14 @@ from sessions.errors import ConflictError
 from sessions.events import log
 from sessions.events.types import MessageDelta, ProgramCall, ProgramSent, TurnEnded
 from sessions.models import ChatCompletion, Session, SessionStatus, Turn, TurnStatus
-from sessions.providers.registry import ProviderConfig
-from sessions.runtime.models import ConfiguredModels
 from sessions.runtime.process import Runtime
 from sessions.runtime.request_bodies import SpoolingHandler
-from tests.api.conftest import BASE_URL, ClientOf
+from tests.api.conftest import BASE_URL, ENDPOINT_KEY, ClientOf
 from tests.providers.wire_server import Answer as WireAnswer
-from tests.providers.wire_server import WireServer, error, stream, wire_server
+from tests.providers.wire_server import error, stream, wire_server
 
 Client: TypeAlias = Any
 """An `openai.AsyncOpenAI`: messages and tools of these tests are plain dictionaries."""
-KEY = "sk-endpoint-secret"
 ADD: Any = {
     "type": "function",
     "function": {
@@ -90,23 +87,6 @@ NAMES = WireAnswer(
         ],
     }
 )
-
-
-@pytest.fixture
-def at_endpoint(sandbox_runtime: Runtime, settings) -> Callable[..., None]:
-    """Let the models of the test be those of a stub server."""
-
-    def use(wire: WireServer, *, api: Any = "chat", any_name: bool | None = None) -> None:
-        settings.BERTH_ANY_MODEL_NAME = any_name
-        config = ProviderConfig(
-            models=("upstream-1",),
-            openai_api_key=KEY,
-            openai_base_url=wire.base_url,
-            openai_api=api,
-        )
-        sandbox_runtime.models = ConfiguredModels(config, None)
-
-    return use
 
 
 async def events_of(session: Session, kind: str) -> list[Any]:
@@ -362,7 +342,7 @@ async def test_the_body_and_the_answer_pass_through(
         )
         (request,) = wire.requests
     assert request.path == "/v1/chat/completions"
-    assert request.headers["authorization"] == f"Bearer {KEY}"
+    assert request.headers["authorization"] == f"Bearer {ENDPOINT_KEY}"
     assert request.body == {
         "model": "upstream-1",
         "messages": ASK,
@@ -466,7 +446,7 @@ ENDPOINT_ERRORS: list[tuple[WireAnswer, int, str]] = [
     (error(422, "Not like this."), 422, "Not like this."),
     (error(429, "Slow down.", {"Retry-After": "7"}), 429, "Slow down."),
     (error(404, "The model `x` does not exist", code="model_not_found"), 404, "does not exist"),
-    (error(401, f"Incorrect API key {KEY}"), 502, "does not accept the key"),
+    (error(401, f"Incorrect API key {ENDPOINT_KEY}"), 502, "does not accept the key"),
     (error(500, "Boom."), 502, "Boom."),
     (error(503, "Busy."), 503, "Busy."),
     (WireAnswer(body="nonsense"), 502, "not readable"),
@@ -493,7 +473,7 @@ async def test_errors_of_the_endpoint(
             )
     assert failed.value.status_code == status
     assert text in failed.value.message
-    assert KEY not in failed.value.message
+    assert ENDPOINT_KEY not in failed.value.message
     if status == 429:
         assert failed.value.response.headers["retry-after"] == "7"
     session = await only_session()
@@ -501,7 +481,7 @@ async def test_errors_of_the_endpoint(
     (ended,) = await events_of(session, "turn.ended")
     assert isinstance(ended, TurnEnded)
     assert text in ended.message
-    assert KEY not in json.dumps(ended.to_payload())
+    assert ENDPOINT_KEY not in json.dumps(ended.to_payload())
 
 
 async def test_an_endpoint_that_is_away(client: Client, at_endpoint: Callable[..., None]) -> None:

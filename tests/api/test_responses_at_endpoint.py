@@ -6,10 +6,8 @@ from typing import Any, TypeAlias
 import openai
 import pytest
 
-from tests.api.test_chat_completions import at_endpoint
 from tests.providers.wire_server import Answer, recorded, stream, wire_server
 
-__all__ = ["at_endpoint"]
 pytestmark = pytest.mark.usefixtures("supervisor")
 Client: TypeAlias = Any
 CHAT = stream([*recorded("chat-text")[0], "[DONE]"])
