@@ -159,7 +159,7 @@ class Translation:
 
     def told(self, outcome: Outcome) -> Iterator[Fields]:
         """In place of what was fed: its items as they were when it ended."""
-        if self._about.is_background:
+        if self._about.is_background and not self._has_begun:
             yield self._working()
         for item in outcome.output:
             yield self._emit.added(item)

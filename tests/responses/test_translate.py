@@ -33,7 +33,7 @@ from sessions.providers.base import (
     item_to_json,
 )
 from sessions.responses.output_items import Origin
-from sessions.responses.translate import About, Translation
+from sessions.responses.translate import About, Outcome, Translation
 from tests.api.contract import event_schema, problems
 
 TURN = 2
@@ -308,6 +308,8 @@ def test_one_in_the_background_is_queued_until_its_turn_begins() -> None:
     begun = [TurnStarted(TURN, "p", "m"), TurnStarted(TURN, "p", "m")]
     events = [event for body in begun for event in made.feed(StoredEvent(9, body, 0))]
     assert names(events) == ["in_progress"], "once"
+    told = list(made.told(Outcome("completed", [], completed_at=5)))
+    assert names(told) == ["completed"], "also where its log is gone by now"
 
 
 def test_messages_of_one_answer_are_items_with_their_own_words() -> None:
